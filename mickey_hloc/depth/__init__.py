@@ -1,0 +1,1 @@
+"""Metric depth sources."""

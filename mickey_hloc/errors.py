@@ -1,0 +1,17 @@
+"""Errors that a user can act on. The command line prints their one sentence and exits with status 2."""
+
+
+class MickeyHlocError(Exception):
+    """Something about the input or the set-up is wrong; the message says what, in which file, and what to do."""
+
+
+class InputError(MickeyHlocError, ValueError):
+    """A file or an argument that cannot be used as it is."""
+
+
+class WeightsError(InputError):
+    """A checkpoint that cannot be found, trusted, downloaded or loaded."""
+
+
+class MissingDependencyError(MickeyHlocError, ImportError):
+    """An optional package is needed; the message has the install line."""

@@ -1,0 +1,26 @@
+"""Solvers of the metric relative pose from two views."""
+
+from typing import Any
+
+from mickey_hloc.registry import Registry
+from mickey_hloc.solvers.base import PoseProblem, RelativePose, Solver, View
+
+SOLVERS: Registry[Solver] = Registry(
+    "solver",
+    {
+        "probabilistic": "mickey_hloc.solvers.probabilistic:ProbabilisticSolver",
+        "procrustes": "mickey_hloc.solvers.procrustes:ProcrustesSolver",
+    },
+)
+
+
+def get_solver(name: str, **options: Any) -> Solver:
+    """A solver by name, e.g. ``get_solver("procrustes", max_error_m=0.05)``.
+
+    Raises:
+        InputError: an unknown name or option; the message lists the known ones.
+    """
+    return SOLVERS.get(name)(**options)
+
+
+__all__ = ["SOLVERS", "PoseProblem", "RelativePose", "Solver", "View", "get_solver"]
