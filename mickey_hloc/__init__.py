@@ -1,3 +1,37 @@
-"""MicKey metric keypoints as a citizen of hloc."""
+"""MicKey metric keypoints as a citizen of hloc.
+
+What users import from here is loaded when first asked for, so that ``import mickey_hloc`` stays light.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mickey_hloc.hloc_plugin import register as register
+    from mickey_hloc.model.checkpoints import load_model as load_model
+    from mickey_hloc.model.mickey import MetricKeypoints as MetricKeypoints
+    from mickey_hloc.model.mickey import MicKey as MicKey
+    from mickey_hloc.solvers.base import RelativePose as RelativePose
+    from mickey_hloc.two_view import estimate_relative_pose as estimate_relative_pose
+
+_EXPORTS = {
+    "register": "mickey_hloc.hloc_plugin",
+    "load_model": "mickey_hloc.model.checkpoints",
+    "MetricKeypoints": "mickey_hloc.model.mickey",
+    "MicKey": "mickey_hloc.model.mickey",
+    "RelativePose": "mickey_hloc.solvers.base",
+    "estimate_relative_pose": "mickey_hloc.two_view",
+}
+__all__ = ["MetricKeypoints", "MicKey", "RelativePose", "estimate_relative_pose", "load_model", "register"]  # noqa: F822
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'mickey_hloc' has no attribute {name!r}")
+    return getattr(importlib.import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_EXPORTS])

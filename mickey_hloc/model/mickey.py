@@ -1,0 +1,193 @@
+"""MicKey: metric keypoints and their matches from images (Barroso-Laguna et al., CVPR 2024, section 3.2)."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mickey_hloc.errors import InputError
+from mickey_hloc.geometry.camera import check_shape
+from mickey_hloc.model.encoder import ENCODERS
+from mickey_hloc.model.heads import DepthHead, DescriptorHead, HeadOptions, OffsetHead, ScoreHead
+from mickey_hloc.model.matching import DualSoftmax
+from mickey_hloc.registry import make_options
+
+
+@dataclass(frozen=True, eq=False)
+class MetricKeypoints:
+    """Keypoints of a batch of images of one size; one keypoint per cell of the encoder's grid, row by row.
+
+    Attributes:
+        keypoints: (B, N, 2) pixels, centre of the top-left pixel = (0, 0).
+        depths: (B, N) metres, may be negative = unusable.
+        keypoint_scores: (B, N), a probability over the keypoints of an image.
+        descriptors: (B, D, N), unit length.
+        grid_shape: (rows, columns) with rows * columns = N.
+    """
+
+    keypoints: Tensor
+    depths: Tensor
+    keypoint_scores: Tensor
+    descriptors: Tensor
+    grid_shape: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    def __getitem__(self, index: slice) -> MetricKeypoints:
+        """A part of the batch; the batch axis stays."""
+        parts = (self.keypoints[index], self.depths[index], self.keypoint_scores[index], self.descriptors[index])
+        return MetricKeypoints(*parts, grid_shape=self.grid_shape)
+
+
+@dataclass(frozen=True)
+class MicKeyOptions:
+    """Sizes and constants of a model; the defaults are the published one's. Stored with our checkpoints."""
+
+    encoder: str = "dinov2"
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    offset: HeadOptions = field(default_factory=HeadOptions)
+    depth: HeadOptions = field(default_factory=HeadOptions)
+    score: HeadOptions = field(default_factory=HeadOptions)
+    descriptor: HeadOptions = field(default_factory=HeadOptions)
+    depth_activation: str = "linear"
+    depth_scale_m: float = 1.0
+    score_temperature: float = 100.0
+    match_temperature: float = 0.1
+    training_focal_px: float | None = 570.0  # depth is learned at this focal length; None = many
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> MicKeyOptions:
+        """From plain values, as read from json or yaml; unknown keys are errors."""
+        heads = ("offset", "depth", "score", "descriptor")
+        nested = {h: make_options(HeadOptions, values[h], where=f"head {h}") for h in heads if h in values}
+        return make_options(cls, {**values, **nested}, where="the model")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for json."""
+        return dataclasses.asdict(self)
+
+
+class MicKey(nn.Module):
+    """The network: images in, metric keypoints out; two sets of them in, probabilities out.
+
+    Args:
+        options: sizes, see MicKeyOptions.
+        precision: autocast of the encoder: "fp32", "bf16", "fp16" or "auto" (16 bit where the device is faster with
+            it). Heads and matching are always float32.
+    """
+
+    def __init__(self, options: MicKeyOptions, precision: str = "fp32") -> None:
+        super().__init__()
+        self.options = options
+        self.precision = precision
+        self.encoder = ENCODERS.get(options.encoder).from_options(options.encoder_options)
+        c = self.encoder.channels
+        self.offset_head = OffsetHead(c, options.offset)
+        self.depth_head = DepthHead(c, options.depth, options.depth_activation, options.depth_scale_m)
+        self.score_head = ScoreHead(c, options.score, options.score_temperature)
+        self.descriptor_head = DescriptorHead(c, options.descriptor)
+        self.matcher = DualSoftmax(options.match_temperature)
+        if self.encoder.frozen:
+            self.encoder.requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.matcher.dustbin_score.device
+
+    def train(self, mode: bool = True) -> MicKey:
+        """As in torch, but a frozen encoder stays in evaluation mode."""
+        super().train(mode)
+        if self.encoder.frozen:
+            self.encoder.eval()
+        return self
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The encoder's features, cropped right and bottom to whole cells.
+
+        Args:
+            images: (B, 3, H, W) float in [0, 1].
+
+        Returns:
+            (B, C, H // stride, W // stride) float32.
+
+        Raises:
+            InputError: the images are smaller than one cell.
+        """
+        check_shape("images", images, 3, None, None)
+        if images.dim() != 4 or not images.is_floating_point():
+            raise ValueError(f"images must be float (B, 3, H, W) in [0, 1], got {images.dtype} {tuple(images.shape)}")
+        stride = self.encoder.stride
+        rows, columns = images.shape[-2] // stride, images.shape[-1] // stride
+        if min(rows, columns) == 0:
+            raise InputError(
+                f"an image of {images.shape[-1]}x{images.shape[-2]} px is smaller than one {stride} px cell"
+            )
+        cropped = images[..., : rows * stride, : columns * stride]
+        with self._autocast(), torch.set_grad_enabled(torch.is_grad_enabled() and not self.encoder.frozen):
+            return self.encoder(cropped).float()
+
+    def keypoints_from_features(self, features: Tensor) -> MetricKeypoints:
+        """The heads alone, for features computed (or cached) before: (B, C, h, w) -> MetricKeypoints."""
+        rows, columns = features.shape[-2:]
+        offset = self.offset_head(features)
+        y, x = torch.meshgrid(
+            torch.arange(rows, device=features.device), torch.arange(columns, device=features.device), indexing="ij"
+        )
+        keypoints = self.encoder.stride * (torch.stack([x, y]) + offset)
+        return MetricKeypoints(
+            keypoints=keypoints.flatten(2).transpose(1, 2),
+            depths=self.depth_head(features).flatten(1),
+            keypoint_scores=self.score_head(features).flatten(1),
+            descriptors=self.descriptor_head(features).flatten(2),
+            grid_shape=(rows, columns),
+        )
+
+    def forward(self, images: Tensor) -> MetricKeypoints:
+        """Metric keypoints of a batch of images (B, 3, H, W), float in [0, 1], any H and W of at least one cell."""
+        return self.keypoints_from_features(self.encode(images))
+
+    def match(self, a: MetricKeypoints, b: MetricKeypoints) -> Tensor:
+        """Match probability (Eq. 3): (B, N0, N1)."""
+        return self.matcher(a.descriptors, b.descriptors)
+
+    def correspondence_probability(self, a: MetricKeypoints, b: MetricKeypoints) -> Tensor:
+        """P(y_ij) = match_ij * score_i * score_j (Eq. 2): (B, N0, N1)."""
+        return self.match(a, b) * a.keypoint_scores[:, :, None] * b.keypoint_scores[:, None, :]
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        dtype = autocast_dtype(self.precision, self.device)
+        if dtype is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=dtype)
+
+
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """The 16-bit type of a precision name on a device, or None for float32.
+
+    Raises:
+        InputError: an unknown name, or float16 on a CPU.
+    """
+    if precision == "auto":
+        if device.type == "cuda":
+            return torch.float16
+        return torch.bfloat16 if device.type == "cpu" and _cpu_multiplies_bf16() else None
+    names = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if precision not in names:
+        raise InputError(f"Unknown precision '{precision}'; choose one of: auto, {', '.join(names)}.")
+    if precision == "fp16" and device.type == "cpu":
+        raise InputError("fp16 needs a GPU; on the CPU choose bf16 or fp32.")
+    return names[precision]
+
+
+def _cpu_multiplies_bf16() -> bool:
+    """Whether the CPU has bfloat16 instructions; without them autocast is slower than float32."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -1,0 +1,80 @@
+"""Weighted sampling without replacement from very large sets."""
+
+import torch
+from torch import Tensor
+
+
+def sample_without_replacement(weights: Tensor, num_sets: int, num_samples: int, generator: torch.Generator) -> Tensor:
+    """Draw sets of distinct cells, one after the other by weight, without replacement inside a set.
+
+    The same distribution as ``torch.multinomial(weights.expand(num_sets, -1), num_samples)``, without its limit of
+    2^24 cells and without a copy of the weights per set: cells are imagined to ring at exponential times with their
+    weight as rate, and the first ``num_samples`` cells to ring form the set. The heaviest cells get a time each; the
+    many light ones are simulated together, as one process that rings at the sum of their rates.
+
+    Args:
+        weights: any shape, flattened; finite and >= 0. They need not sum to 1.
+        num_sets: Q independent sets.
+        num_samples: k, the size of a set; all cells of positive weight where there are fewer.
+        generator: on the device of the weights.
+
+    Returns:
+        (Q, k) int64 indices into the flattened weights, in the order drawn.
+
+    Raises:
+        ValueError: a weight is negative or not finite.
+    """
+    flat = weights.detach().flatten()
+    total = flat.sum(dtype=torch.float64)
+    if not bool(torch.isfinite(total)) or (flat.numel() and float(flat.min()) < 0):
+        raise ValueError("sampling weights must be finite and not negative")
+    num_positive = int(torch.count_nonzero(flat))
+    k = min(num_samples, num_positive)
+    if k == 0:
+        return torch.zeros((num_sets, 0), dtype=torch.int64, device=flat.device)
+    heavy_weights, heavy_cells = torch.topk(flat, min(num_positive, 8 * k))
+    heavy_times = _exponential((num_sets, len(heavy_cells)), flat, generator) / heavy_weights
+    if len(heavy_cells) == num_positive:
+        return heavy_cells[heavy_times.topk(k, largest=False).indices]
+    light = flat.clone()
+    light[heavy_cells] = 0.0
+    light_cumulative = light.cumsum(0, dtype=torch.float64)
+    # Among 8 k cells that are all heavier than any light one, fewer than k ring before the set is full: a light cell
+    # seldom rings twice by then, and about k rings are enough. More are drawn until that is certain.
+    rings = _light_rings(light_cumulative, num_sets, 2 * k, generator)
+    while True:
+        cells, complete = _first_to_ring(heavy_times, heavy_cells, *rings, k)
+        if complete:
+            return cells
+        times, ring_cells = _light_rings(light_cumulative, num_sets, 2 * k, generator)
+        rings = torch.cat([rings[0], times + rings[0][:, -1:]], dim=1), torch.cat([rings[1], ring_cells], dim=1)
+
+
+def _exponential(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
+    times = torch.empty(shape, dtype=torch.float64, device=like.device)
+    return times.exponential_(generator=generator)
+
+
+def _light_rings(
+    cumulative: Tensor, num_sets: int, num_rings: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Times, ascending, and cells of the rings of the light process: both (num_sets, num_rings)."""
+    total = cumulative[-1]
+    times = _exponential((num_sets, num_rings), cumulative, generator).cumsum(dim=1) / total
+    targets = torch.rand(times.shape, dtype=torch.float64, device=times.device, generator=generator) * total
+    cells = torch.searchsorted(cumulative, targets, right=True)
+    return times, cells.clamp(max=len(cumulative) - 1)
+
+
+def _first_to_ring(
+    heavy_times: Tensor, heavy_cells: Tensor, ring_times: Tensor, ring_cells: Tensor, k: int
+) -> tuple[Tensor, bool]:
+    """The k distinct cells that ring first, per set, and whether the simulated rings reach far enough to know."""
+    ordered, order = ring_cells.sort(dim=1, stable=True)
+    follows_itself = torch.zeros_like(ordered, dtype=torch.bool)
+    follows_itself[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    is_repeat = torch.zeros_like(follows_itself).scatter(1, order, follows_itself)
+    times = torch.cat([heavy_times, ring_times.masked_fill(is_repeat, torch.inf)], dim=1)
+    first_times, first = times.topk(k, largest=False)
+    cells = torch.cat([heavy_cells.expand(len(times), -1), ring_cells], dim=1).gather(1, first)
+    return cells, bool((first_times[:, -1] <= ring_times[:, -1]).all())
