@@ -1,12 +1,33 @@
 """The contract of every depth source: the metric depth of an image at given keypoints."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 
 class DepthSource(ABC):
     """Metric depth at keypoints of an image. Subclasses say where it comes from."""
+
+    @classmethod
+    @abstractmethod
+    def create(
+        cls, argument: str, image_dir: Path | None, features: Path | None, options: dict[str, Any]
+    ) -> DepthSource:
+        """Build the source from the command line's form ``name:argument``.
+
+        Args:
+            argument: what stands behind the colon, "" where there is none.
+            image_dir: the folder that image names are relative to, where known.
+            features: a features file with depths, where known.
+            options: named options of this source.
+
+        Raises:
+            InputError: an unusable argument, an unknown option, or a folder or file that is needed and not given.
+        """
 
     @abstractmethod
     def depths(self, image_name: str, keypoints: Tensor) -> Tensor:

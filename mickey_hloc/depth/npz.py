@@ -1,0 +1,93 @@
+"""Depth maps in one npz file keyed by frame, as other methods' depth is published for ScanNet."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from mickey_hloc.depth.dense import MAX_PIXELS, DenseDepthSource, DenseOptions, as_depth_map, check_resolution
+from mickey_hloc.errors import InputError
+
+
+@dataclass(frozen=True)
+class NpzOptions(DenseOptions):
+    """Attributes: metres_per_unit: None = 0.001 for whole numbers (millimetres), 1 for floating point (metres)."""
+
+    metres_per_unit: float | None = None
+
+
+class NpzDepth(DenseDepthSource):
+    """``npz:<file>``: arrays H x W keyed by frame, whole numbers in millimetres or floating point in metres.
+
+    A frame is found under its name, with or without extension and ``.color``, or under the end of its path
+    (scene/frame, frame): a file keyed by bare frame names is taken to belong to the one scene that it is asked about.
+    """
+
+    Options: ClassVar[type[DenseOptions]] = NpzOptions
+    options: NpzOptions
+
+    def __init__(self, path: Path, image_dir: Path, **options: Any) -> None:
+        super().__init__(image_dir, **options)
+        self.path = Path(path)
+        with self._open() as file:
+            self._keys = set(file.files)
+
+    @classmethod
+    def create(cls, argument: str, image_dir: Path | None, features: Path | None, options: dict[str, Any]) -> NpzDepth:
+        if not argument:
+            raise InputError("Depth source 'npz' needs its file; write npz:<file>.")
+        if image_dir is None:
+            raise InputError(f"Depth source 'npz:{argument}' needs the image folder, to know the images' sizes.")
+        return cls(Path(argument), image_dir, **options)
+
+    def load(self, image_name: str, image_size: tuple[int, int]) -> Tensor:
+        key = next((name for name in frame_keys(image_name) if name in self._keys), None)
+        if key is None:
+            raise InputError(f"{self.path} has no depth for image '{image_name}'; it has {self._example()}.")
+        try:
+            with self._open() as file:
+                values = file[key]
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise InputError(f"{self.path}: the array '{key}' cannot be read ({error}).") from error
+        values = np.squeeze(values)
+        if values.ndim != 2 or values.dtype.kind not in "iuf" or not 0 < values.size <= MAX_PIXELS:
+            raise InputError(
+                f"{self.path}: the array '{key}' is {values.dtype} of shape {values.shape}, wanted numbers, H x W."
+            )
+        unit = self.options.metres_per_unit or (1.0 if values.dtype.kind == "f" else 0.001)
+        depth_map = as_depth_map(values.astype(np.float64) * unit)
+        check_resolution(f"{self.path}: the array '{key}'", depth_map, image_size)
+        return depth_map
+
+    def _open(self) -> Any:
+        try:
+            file = np.load(self.path, allow_pickle=False)
+        except FileNotFoundError:
+            raise InputError(f"No depth file {self.path}.") from None
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{self.path} is not a readable npz file ({error}).") from error
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise InputError(f"{self.path} is a single array, not an npz file keyed by frame.")
+        return file
+
+    def _example(self) -> str:
+        return f"{len(self._keys)} frames, such as '{min(self._keys)}'" if self._keys else "no frames at all"
+
+
+def frame_keys(image_name: str) -> list[str]:
+    """The keys that a frame may have in the file, the most specific first."""
+    path = PurePosixPath(image_name)
+    stem = path.stem.removesuffix(".color")
+    names = list(dict.fromkeys([path.name, path.stem, stem]))
+    folders = path.parts[:-1]
+    keys = []
+    for depth in range(len(folders) + 1):
+        keys += ["/".join([*folders[depth:], name]) for name in names]
+    if len(folders) > 1:  # ScanNet: scene/sensor-folder/frame is published as scene/frame
+        keys += [f"{folders[0]}/{name}" for name in names]
+    return keys
