@@ -1,0 +1,166 @@
+"""Poses as text, in the formats of the field; conventions change here and nowhere else.
+
+- ``poses-<conf>.txt``: ``name0 name1 qw qx qy qz tx ty tz score confidence`` of cam1_from_cam0, metres; a failed
+  pair is the comment ``# failed name0 name1: reason`` and never a pose.
+- One pose an image, as hloc's results and Map-free's ``poses.txt``: ``name qw qx qy qz tx ty tz`` of cam_from_world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+
+from mickey_hloc.errors import InputError
+from mickey_hloc.io.files import atomic_path
+from mickey_hloc.io.text import parse_numbers, read_rows, read_text
+from mickey_hloc.solvers.base import RelativePose
+
+Pair = tuple[str, str]
+FAILED = "# failed "
+HEADER = "# name0 name1 qw qx qy qz tx ty tz score confidence (cam1_from_cam0, metres)"
+MAX_NORM_ERROR = 1e-2  # of a quaternion: beyond rounding, something else was meant
+
+
+def rigid3d_from_wxyz(values: Iterable[float]) -> pycolmap.Rigid3d:
+    """A pose from seven numbers qw qx qy qz tx ty tz; the quaternion is normalised (pycolmap stores x, y, z, w)."""
+    qw, qx, qy, qz, *t = values
+    q = np.array([qx, qy, qz, qw], dtype=np.float64)
+    return pycolmap.Rigid3d(pycolmap.Rotation3d(q / np.linalg.norm(q)), np.array(t, dtype=np.float64))
+
+
+def wxyz_from_rigid3d(pose: pycolmap.Rigid3d) -> np.ndarray:
+    """Seven numbers qw qx qy qz tx ty tz with qw >= 0."""
+    x, y, z, w = np.asarray(pose.rotation.quat) * (-1.0 if pose.rotation.quat[3] < 0 else 1.0)
+    return np.array([w, x, y, z, *pose.translation])
+
+
+def format_numbers(values: Iterable[float]) -> str:
+    """Numbers that are read back bit for bit; minus zero is written as zero."""
+    return " ".join(repr(float(value) + 0.0) for value in values)
+
+
+def format_pair(name0: str, name1: str, pose: RelativePose) -> str:
+    """One line of a poses file, without its end.
+
+    Raises:
+        InputError: a name has white space, or a successful pose has a number that is not finite.
+    """
+    _check_names(name0, name1)
+    if not pose.success:
+        return f"{FAILED}{name0} {name1}: {' '.join(pose.reason.split()) or 'no reason given'}"
+    values = np.array([*wxyz_from_rigid3d(pose.cam1_from_cam0), pose.score, pose.confidence])
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"The pose of the pair '{name0}' '{name1}' has numbers that are not finite; mark it as failed."
+        )
+    return f"{name0} {name1} {format_numbers(values)}"
+
+
+def write_poses(path: Path, poses: Mapping[Pair, RelativePose]) -> Path:
+    """Write a poses file, whole or not at all, in the mapping's order.
+
+    Raises:
+        InputError: see ``format_pair``.
+    """
+    lines = [HEADER, *(format_pair(name0, name1, pose) for (name0, name1), pose in poses.items())]
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return Path(path)
+
+
+def read_poses(path: Path) -> dict[Pair, RelativePose]:
+    """All pairs of a poses file in its order, the failed ones as failures with their reason.
+
+    Raises:
+        InputError: no such file, or a line that is no pose: wrong count, no number, no unit quaternion, a pair twice.
+    """
+    poses: dict[Pair, RelativePose] = {}
+    for number, line in enumerate(read_text(path, "poses file").splitlines(), start=1):
+        where = f"{path}, line {number}"
+        if line.startswith(FAILED):
+            pair, pose = _parse_failure(line, where)
+        elif not line.strip() or line.lstrip().startswith("#"):
+            continue
+        else:
+            pair, pose = _parse_pair(line.split(), where)
+        if pair in poses:
+            raise InputError(f"{where}: the pair '{pair[0]}' '{pair[1]}' is there twice; remove one of the lines.")
+        poses[pair] = pose
+    return poses
+
+
+def _parse_failure(line: str, where: str) -> tuple[Pair, RelativePose]:
+    names, separator, reason = line[len(FAILED) :].partition(": ")
+    fields = names.split()
+    if not separator or len(fields) != 2:
+        raise InputError(f"{where}: expected '{FAILED}name0 name1: reason'.")
+    return (fields[0], fields[1]), RelativePose.failure(reason.strip())
+
+
+def _parse_pair(fields: list[str], where: str) -> tuple[Pair, RelativePose]:
+    if len(fields) != 11:
+        raise InputError(
+            f"{where}: expected 'name0 name1 qw qx qy qz tx ty tz score confidence' (11 fields), got {len(fields)}."
+        )
+    *values, score, confidence = parse_numbers(fields[2:], where)
+    _check_quaternion(values[:4], where)
+    pose = rigid3d_from_wxyz(values)
+    return (fields[0], fields[1]), RelativePose(True, pose, score=score, confidence=confidence)
+
+
+def read_absolute_poses(path: Path) -> dict[str, pycolmap.Rigid3d | None]:
+    """One cam_from_world an image, as hloc's results and Map-free's ``poses.txt`` have it, in the file's order.
+
+    Returns:
+        By image name; None where all seven numbers are 0, which is Map-free's way to withhold a pose.
+
+    Raises:
+        InputError: no such file, or a line that is no pose: wrong count, no number, no unit quaternion, a name twice.
+    """
+    poses: dict[str, pycolmap.Rigid3d | None] = {}
+    for number, fields in read_rows(path, "poses file"):
+        where = f"{path}, line {number}"
+        if len(fields) != 8:
+            raise InputError(f"{where}: expected 'name qw qx qy qz tx ty tz' (8 fields), got {len(fields)}.")
+        if fields[0] in poses:
+            raise InputError(f"{where}: '{fields[0]}' is there twice; remove one of the lines.")
+        values = parse_numbers(fields[1:], where)
+        if any(values):
+            _check_quaternion(values[:4], where)
+            poses[fields[0]] = rigid3d_from_wxyz(values)
+        else:
+            poses[fields[0]] = None
+    return poses
+
+
+def write_absolute_poses(path: Path, poses: Mapping[str, pycolmap.Rigid3d]) -> Path:
+    """Write cam_from_world by image name as hloc's results: ``name qw qx qy qz tx ty tz``.
+
+    Raises:
+        InputError: a name has white space, or a number is not finite.
+    """
+    lines = []
+    for name, pose in poses.items():
+        _check_names(name)
+        values = wxyz_from_rigid3d(pose)
+        if not np.isfinite(values).all():
+            raise InputError(f"The pose of '{name}' has numbers that are not finite; leave the image out.")
+        lines.append(f"{name} {format_numbers(values)}\n")
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+    return Path(path)
+
+
+def _check_names(*names: str) -> None:
+    for name in names:
+        if not name or name.split() != [name] or name.startswith("#"):
+            raise InputError(f"Image name '{name}' is empty, has white space or starts with #; rename the image.")
+
+
+def _check_quaternion(quaternion: Iterable[float], where: str) -> None:
+    norm = float(np.linalg.norm(list(quaternion)))
+    if abs(norm - 1.0) > MAX_NORM_ERROR:
+        raise InputError(f"{where}: the quaternion qw qx qy qz has norm {norm:.6g} instead of 1.")
