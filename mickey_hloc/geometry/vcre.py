@@ -28,6 +28,8 @@ def virtual_correspondence_errors(
     K: Tensor,
     image_size: tuple[float, float] | None,
     grid: Tensor | None = None,
+    min_depth: float | None = 1e-3,
+    epsilon: float = 1e-6,
 ) -> Tensor:
     """VCRE: mean pixel distance by which virtual points of camera 0 move under the residual of two poses.
 
@@ -40,6 +42,9 @@ def virtual_correspondence_errors(
         K: (..., 3, 3) intrinsics of camera 0.
         image_size: (width, height); projections are clamped to it. None = not clamped.
         grid: (P, 3) virtual points in the frame of camera 0, metres. Default: the benchmark's.
+        min_depth: metres; points nearer than this, also behind the camera, are projected at this depth. None: they
+            are divided by their depth as it is, as the Map-free benchmark does.
+        epsilon: square pixels under the root, which keep the gradient finite where the poses agree.
 
     Returns:
         (...) pixels.
@@ -47,13 +52,19 @@ def virtual_correspondence_errors(
     points = benchmark_grid(R.device, R.dtype) if grid is None else grid.to(R)
     points_cam1 = points @ R.transpose(-1, -2) + t[..., None, :]
     points_back = (points_cam1 - t_gt[..., None, :]) @ R_gt  # cam0 from cam1 under the true pose
-    offsets = _project_clamped(points_back, K, image_size) - _project_clamped(points, K, image_size)
-    # The benchmark's guard of the root, kept because recorded numbers contain it.
-    return (offsets.square().sum(dim=-1) + 1e-6).sqrt().mean(dim=-1)
+    pixels = _project_clamped(points, K, image_size, min_depth)
+    offsets = _project_clamped(points_back, K, image_size, min_depth) - pixels
+    return (offsets.square().sum(dim=-1) + epsilon).sqrt().mean(dim=-1)
 
 
-def _project_clamped(points: Tensor, K: Tensor, image_size: tuple[float, float] | None) -> Tensor:
-    pixels = project(points, K, min_depth=1e-3)
+def _project_clamped(
+    points: Tensor, K: Tensor, image_size: tuple[float, float] | None, min_depth: float | None
+) -> Tensor:
+    if min_depth is None:
+        image = points @ K.transpose(-1, -2)
+        pixels = image[..., :2] / image[..., 2:]
+    else:
+        pixels = project(points, K, min_depth=min_depth)
     if image_size is None:
         return pixels
     u = pixels[..., 0].clamp(0.0, image_size[0])
