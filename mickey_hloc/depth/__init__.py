@@ -14,6 +14,7 @@ DEPTH_SOURCES: Registry[DepthSource] = Registry(
         "mickey": "mickey_hloc.depth.mickey:MickeyDepth",
         "npz": "mickey_hloc.depth.npz:NpzDepth",
         "png": "mickey_hloc.depth.png:PngDepth",
+        "transformers": "mickey_hloc.depth.transformers:TransformersDepth",
     },
 )
 
@@ -23,6 +24,7 @@ SPECS = {
     "mickey": "mickey[:<features.h5>]",
     "npz": "npz:<file>",
     "png": "png:<suffix>",
+    "transformers": "transformers:<folder or hub id>",
 }
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +14,7 @@ from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.depth.sampling import pixel_grid
 from mickey_hloc.depth.scattered import interpolate_depths
 from mickey_hloc.errors import InputError
+from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.registry import make_options
 
 
@@ -78,27 +77,11 @@ def read_depth_samples(path: Path, image_name: str) -> DepthSamples:
     Raises:
         InputError: no such file or image, or the features have no depths.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            group = file.get(image_name)
-            if not isinstance(group, h5py.Group):
-                raise InputError(f"{path} has no image '{image_name}'; extract its features into this file first.")
-            missing = [key for key in ("keypoints", "depths") if key not in group]
-            if missing:
-                raise InputError(
-                    f"{path} has no {' or '.join(missing)} for image '{image_name}'; only MicKey's features carry "
-                    "depth, choose such a file or another depth source."
-                )
-            keypoints, depths = np.asarray(group["keypoints"]), np.asarray(group["depths"])
-            size = np.asarray(group["image_size"]) if "image_size" in group else None
-    except FileNotFoundError:
-        raise InputError(f"No features file {path}.") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as a features file ({error}); extract the features again.") from error
-    if keypoints.ndim != 2 or keypoints.shape[1] != 2 or depths.shape != keypoints.shape[:1]:
+    with FeatureFile(path) as file:
+        features = file.read(image_name)
+    if features.depths is None:
         raise InputError(
-            f"{path}: image '{image_name}' has keypoints {keypoints.shape} and depths {depths.shape}, wanted "
-            "N x 2 and N; extract its features again."
+            f"{path} has no depths for image '{image_name}'; only MicKey's features carry depth, choose such a file or "
+            "another depth source."
         )
-    image_size = None if size is None or size.shape != (2,) else (int(size[0]), int(size[1]))
-    return DepthSamples(torch.from_numpy(keypoints).float(), torch.from_numpy(depths).float(), image_size)
+    return DepthSamples(torch.from_numpy(features.keypoints), torch.from_numpy(features.depths), features.image_size)

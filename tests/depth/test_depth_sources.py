@@ -244,7 +244,7 @@ def test_bad_features_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No features file"):
         source.depths("a.jpg", KEYPOINTS)
     path.write_bytes(b"not hdf5")
-    with pytest.raises(InputError, match="cannot be read as a features file"):
+    with pytest.raises(InputError, match="features"):
         source.depths("a.jpg", KEYPOINTS)
     with h5py.File(path, "w") as file:
         file.create_group("a.jpg")["keypoints"] = np.zeros((3, 2))
@@ -252,9 +252,9 @@ def test_bad_features_files(tmp_path: Path) -> None:
         file["b.jpg"]["depths"] = np.zeros(4)
     with pytest.raises(InputError, match="has no depths for image"):
         source.depths("a.jpg", KEYPOINTS)
-    with pytest.raises(InputError, match="wanted N x 2 and N"):
+    with pytest.raises(InputError, match="does not fit"):
         source.depths("b.jpg", KEYPOINTS)
-    with pytest.raises(InputError, match="has no image"):
+    with pytest.raises(InputError, match="no features of image"):
         source.depths("c.jpg", KEYPOINTS)
 
 
