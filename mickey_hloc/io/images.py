@@ -1,0 +1,56 @@
+"""Reading images: RGB, upright, whole, or a sentence that says why not."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from mickey_hloc.errors import InputError
+
+
+def read_image(path: Path) -> np.ndarray:
+    """An image as RGB, turned upright by its EXIF orientation (as OpenCV and hloc do).
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        InputError: the file is missing, no image, truncated, or larger than Pillow's limit against bombs.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                upright = ImageOps.exif_transpose(file)
+                return np.asarray(_to_rgb(upright))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist.") from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path} is not an image that can be read; convert it to JPEG or PNG.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(f"{path} is too large to be a photo ({error}); resize it.") from error
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow's words for damaged files
+        raise InputError(f"{path} cannot be read ({error}); it may be truncated: copy it again.") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):  # Pillow would clip 16 bit to 8, not scale it
+        values = np.asarray(image, dtype=np.float64)
+        scale = 255.0 / 65535.0 if image.mode.startswith("I") else 255.0
+        return Image.fromarray((values * scale).clip(0, 255).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
+
+
+def image_to_tensor(image: np.ndarray) -> Tensor:
+    """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def exif_focal_px(path: Path) -> float | None:
+    """Focal length in pixels from the EXIF data, as COLMAP reads it; None where the file has none."""
+    camera = pycolmap.infer_camera_from_image(str(path))
+    return float(camera.mean_focal_length()) if camera.has_prior_focal_length else None
