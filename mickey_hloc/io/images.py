@@ -12,8 +12,11 @@ from torch import Tensor
 from mickey_hloc.errors import InputError
 
 
-def read_image(path: Path) -> np.ndarray:
-    """An image as RGB, turned upright by its EXIF orientation (as OpenCV and hloc do).
+def read_image(path: Path, upright: bool = True) -> np.ndarray:
+    """An image as RGB.
+
+    Args:
+        upright: turn it by its EXIF orientation. hloc and COLMAP do not: their pixels are those of the file as stored.
 
     Returns:
         (H, W, 3) uint8.
@@ -25,8 +28,7 @@ def read_image(path: Path) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as file:
-                upright = ImageOps.exif_transpose(file)
-                return np.asarray(_to_rgb(upright))
+                return np.asarray(_to_rgb(ImageOps.exif_transpose(file) if upright else file))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist.") from error
     except UnidentifiedImageError as error:
