@@ -104,17 +104,16 @@ class ProbabilisticPoseLoss(nn.Module):
             ValueError: neither generators nor recorded samples.
         """
         o = self.options
-        probability = batch.rows("probability")
         if sets is None:
             if generators is None:
                 raise ValueError("the pose loss needs generators or recorded samples")
             each = [generators] * len(batch) if isinstance(generators, torch.Generator) else generators
-            sets = draw_sets(probability, o.num_sets, o.num_samples, o.num_hypotheses, o.sample_size, each)
+            sets = draw_sets(batch.probability, o.num_sets, o.num_samples, o.num_hypotheses, o.sample_size, each)
         lifted = lift_sets(
             sets,
-            probability,
-            (batch.rows("keypoints0"), batch.rows("keypoints1")),
-            (batch.rows("depths0"), batch.rows("depths1")),
+            batch.probability,
+            (batch.keypoints0, batch.keypoints1),
+            (batch.depths0, batch.depths1),
             (batch.K0, batch.K1),
         )
         hypotheses, scores = self._hypotheses(lifted, sets)

@@ -33,16 +33,13 @@ class PairBatch:
     image_size0: Tensor | None = None
     image_size1: Tensor | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("keypoints0", "keypoints1", "depths0", "depths1", "probability"):
+            if len(getattr(self, name)) != len(self.R):
+                raise ValueError(f"{name} has {len(getattr(self, name))} pairs, the poses {len(self.R)}")
+
     def __len__(self) -> int:
         return len(self.R)
-
-    def rows(self, name: str) -> list[Tensor]:
-        """The field's tensors, one per pair. Unbound at once, so that their gradients are stacked, not added up."""
-        value = getattr(self, name)
-        rows = list(value.unbind(0)) if isinstance(value, Tensor) else list(value)
-        if len(rows) != len(self):
-            raise ValueError(f"{name} has {len(rows)} pairs, the poses {len(self)}")
-        return rows
 
 
 @dataclass(frozen=True, eq=False)

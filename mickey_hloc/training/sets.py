@@ -28,7 +28,7 @@ class CorrespondenceSets(NamedTuple):
 
 
 def draw_sets(
-    probability: Sequence[Tensor],
+    probability: Tensor | Sequence[Tensor],
     num_sets: int,
     num_samples: int,
     num_hypotheses: int,
@@ -38,8 +38,8 @@ def draw_sets(
     """Draw Q sets of k correspondences without replacement, then J x n of each set, both by probability.
 
     Args:
-        probability: B tensors (N0, N1), >= 0, not normalised; sizes may differ. A pair whose probability is not finite
-            gets nothing drawn.
+        probability: (B, N0, N1) or B tensors (N0, N1), >= 0, not normalised; sizes may differ. A pair whose
+            probability is not finite gets nothing drawn.
         num_sets, num_samples, num_hypotheses, sample_size: Q, k, J, n.
         generators: one per pair, on the probability's device.
 
@@ -85,37 +85,43 @@ class LiftedSets(NamedTuple):
     usable: Tensor
 
 
+def take(values: Tensor | Sequence[Tensor], index: Tensor) -> Tensor:
+    """Entries of each pair's tensor: (B, N, ...) or B tensors (N, ...), index (B, Q, k) -> (B, Q, k, ...)."""
+    if isinstance(values, Tensor):  # one gather, hence one gradient buffer for the batch
+        return values[torch.arange(len(index), device=index.device)[:, None, None], index]
+    return torch.stack([value[i] for value, i in zip(values, index, strict=True)])
+
+
 def lift_sets(
     sets: CorrespondenceSets,
-    probability: Sequence[Tensor],
-    keypoints: tuple[Sequence[Tensor], Sequence[Tensor]],
-    depths: tuple[Sequence[Tensor], Sequence[Tensor]],
+    probability: Tensor | Sequence[Tensor],
+    keypoints: tuple[Tensor | Sequence[Tensor], Tensor | Sequence[Tensor]],
+    depths: tuple[Tensor | Sequence[Tensor], Tensor | Sequence[Tensor]],
     K: tuple[Tensor, Tensor],
 ) -> LiftedSets:
     """Gather the drawn cells of each pair and back-project their keypoints.
 
     Args:
         sets: the drawn cells.
-        probability: B tensors (N0, N1).
-        keypoints: per side, B tensors (N, 2), pixels.
-        depths: per side, B tensors (N,), metres; may be negative, which the loss must be able to correct.
+        probability: (B, N0, N1) or B tensors (N0, N1).
+        keypoints: per side, (B, N, 2) or B tensors (N, 2), pixels.
+        depths: per side, (B, N) or B tensors (N,), metres; may be negative, which the loss must be able to correct.
         K: per side, (B, 3, 3).
     """
     points, finite = [], []
     columns = torch.tensor([P.shape[1] for P in probability], device=sets.cells.device)[:, None, None]
     for side, index in enumerate((sets.cells // columns, sets.cells % columns)):
-        pixels = torch.stack([k[i] for k, i in zip(keypoints[side], index, strict=True)])
-        metres = torch.stack([d[i] for d, i in zip(depths[side], index, strict=True)])
+        pixels, metres = take(keypoints[side], index), take(depths[side], index)
         ok = torch.isfinite(pixels).all(dim=-1) & (metres.abs() < MAX_DEPTH_M)
         # Replaced before any arithmetic: a NaN would reach every gradient of its set, even with weight zero.
         pixels = torch.where(ok[..., None], pixels, 0.0)
         metres = torch.where(ok, metres, 0.0)
         points.append(backproject(pixels, metres, K[side].to(pixels)[:, None]))
         finite.append(ok)
-    at_cells = torch.stack([P.flatten()[c] for P, c in zip(probability, sets.cells, strict=True)])
-    usable = finite[0] & finite[1]
+    flat = probability.flatten(1) if isinstance(probability, Tensor) else [P.flatten() for P in probability]
+    at_cells = take(flat, sets.cells)
+    usable = finite[0] & finite[1] & torch.isfinite(at_cells)
     if sets.drawn is not None:
         usable = usable & sets.drawn
-    usable = usable & torch.isfinite(at_cells)
     log_probability = torch.where(usable, at_cells, 1.0).add(1e-16).log()
     return LiftedSets(points[0], points[1], log_probability, usable)
