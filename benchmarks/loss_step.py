@@ -4,7 +4,7 @@
     python benchmarks/loss_step.py --pairs 2 --keypoints 300 --repeats 5
 
 Each implementation runs in its own process: forward and backward on the same inputs. Memory is the peak resident size
-of that process, and how far it rises above the size with only the inputs in memory (with ``--device cuda``, of the GPU).
+of that process, and how far it rises above the size with only the inputs in memory; with ``--device cuda``, the GPU's.
 """
 
 import argparse
