@@ -12,7 +12,9 @@ from mickey_hloc.errors import MickeyHlocError
 # A command is a module with ``add_arguments(parser)`` and ``run(args) -> exit status``; modules load when chosen.
 COMMANDS = {
     "pose": "metric relative pose of two photos",
+    "depth": "write depth maps and correspondences for other people's code",
     "demo": "the pose of two views of a rendered room, beside the truth",
+    "sfm": "a COLMAP model from a folder of images, through hloc",
     "weights": "list, download or describe model weights",
 }
 

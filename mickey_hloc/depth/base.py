@@ -47,3 +47,7 @@ class DepthSource(ABC):
     def depth_map(self, image_name: str) -> Tensor | None:
         """(H, W) metres at the image's resolution, NaN where unknown; None where the source is not dense."""
         return None
+
+    def image_names(self) -> list[str] | None:
+        """The images that this source has depth for; None where it does not know them beforehand."""
+        return None

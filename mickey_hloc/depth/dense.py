@@ -36,6 +36,7 @@ class DenseOptions:
     def __post_init__(self) -> None:
         if self.sampling not in ("bilinear", "truncated"):
             raise InputError(f"Unknown sampling '{self.sampling}'; choose bilinear or truncated.")
+        check_positive("remember", self.remember)
 
 
 class DenseDepthSource(DepthSource):
@@ -67,9 +68,15 @@ class DenseDepthSource(DepthSource):
         image_size = read_image_size(image_path(self.image_dir, image_name))
         entry = (self.load(image_name, image_size), image_size)
         self._maps[image_name] = entry
-        while len(self._maps) > max(1, self.options.remember):
+        while len(self._maps) > self.options.remember:
             self._maps.popitem(last=False)
         return entry
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Raise an InputError unless an option is a positive, finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise InputError(f"Option '{name}' of a depth source must be a positive number, got {value!r}.")
 
 
 def image_path(image_dir: Path, image_name: str) -> Path:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.depth.base import DepthSource
+from mickey_hloc.depth.dense import check_positive, image_path, read_image_size
 from mickey_hloc.depth.sampling import pixel_grid
 from mickey_hloc.depth.scattered import interpolate_depths
 from mickey_hloc.errors import InputError
@@ -23,6 +24,10 @@ class MickeyOptions:
     """Attributes: max_distance_px: farther from every usable keypoint depth is unknown; None: twice their spacing."""
 
     max_distance_px: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_distance_px is not None:
+            check_positive("max_distance_px", self.max_distance_px)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +45,12 @@ class MickeyDepth(DepthSource):
     The map is as fine as the keypoints stored: a file with all of MicKey's cells gives its whole low-resolution map.
     """
 
-    def __init__(self, source: Path | Mapping[str, DepthSamples], **options: Any) -> None:
+    def __init__(
+        self, source: Path | Mapping[str, DepthSamples], image_dir: Path | None = None, **options: Any
+    ) -> None:
         self.options = make_options(MickeyOptions, options, where="depth source MickeyDepth")
         self.source = source if isinstance(source, Mapping) else Path(source)
+        self.image_dir = image_dir
 
     @classmethod
     def create(
@@ -51,7 +59,7 @@ class MickeyDepth(DepthSource):
         path = Path(argument) if argument else features
         if path is None:
             raise InputError("Depth source 'mickey' needs a features file of MicKey: write mickey:<features.h5>.")
-        return cls(path, **options)
+        return cls(path, image_dir, **options)
 
     def depths(self, image_name: str, keypoints: Tensor) -> Tensor:
         samples = self._samples(image_name)
@@ -59,9 +67,17 @@ class MickeyDepth(DepthSource):
 
     def depth_map(self, image_name: str) -> Tensor | None:
         size = self._samples(image_name).image_size
+        if size is None and self.image_dir is not None:
+            size = read_image_size(image_path(self.image_dir, image_name))
         if size is None:
             return None
         return self.depths(image_name, pixel_grid(size)).reshape(size[1], size[0])
+
+    def image_names(self) -> list[str] | None:
+        if isinstance(self.source, Mapping):
+            return sorted(self.source)
+        with FeatureFile(self.source) as file:
+            return file.names()
 
     def _samples(self, image_name: str) -> DepthSamples:
         if not isinstance(self.source, Mapping):

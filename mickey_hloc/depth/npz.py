@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,14 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from mickey_hloc.depth.dense import MAX_PIXELS, DenseDepthSource, DenseOptions, as_depth_map, check_resolution
+from mickey_hloc.depth.dense import (
+    MAX_PIXELS,
+    DenseDepthSource,
+    DenseOptions,
+    as_depth_map,
+    check_positive,
+    check_resolution,
+)
 from mickey_hloc.errors import InputError
 
 
@@ -19,6 +27,11 @@ class NpzOptions(DenseOptions):
     """Attributes: metres_per_unit: None = 0.001 for whole numbers (millimetres), 1 for floating point (metres)."""
 
     metres_per_unit: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.metres_per_unit is not None:
+            check_positive("metres_per_unit", self.metres_per_unit)
 
 
 class NpzDepth(DenseDepthSource):
@@ -88,6 +101,9 @@ def frame_keys(image_name: str) -> list[str]:
     keys = []
     for depth in range(len(folders) + 1):
         keys += ["/".join([*folders[depth:], name]) for name in names]
-    if len(folders) > 1:  # ScanNet: scene/sensor-folder/frame is published as scene/frame
+    if len(folders) > 1:  # a folder of sensor data between scene and frame
         keys += [f"{folders[0]}/{name}" for name in names]
+    scannet = re.search(r"scene(\d{4}_\d{2})/(?:.*/)?(?:frame[-_])?(\d+)(?:\.color)?\.\w+$", image_name)
+    if scannet:  # the Map-free benchmark's name of ScanNet frames: 0707_00_frame_000015
+        keys.append(f"{scannet[1]}_frame_{int(scannet[2]):06}")
     return keys

@@ -18,6 +18,7 @@ from mickey_hloc.depth.dense import (
     DenseDepthSource,
     DenseOptions,
     as_depth_map,
+    check_positive,
     check_resolution,
     image_path,
 )
@@ -32,6 +33,10 @@ class PngOptions(DenseOptions):
 
     metres_per_unit: float = 0.001
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("metres_per_unit", self.metres_per_unit)
+
 
 class PngDepth(DenseDepthSource):
     """``png:<suffix>``: frame_00000.jpg has its depth in frame_00000.<suffix>.png, 16 bit, millimetres, 0 = unknown.
@@ -45,8 +50,7 @@ class PngDepth(DenseDepthSource):
 
     def __init__(self, suffix: str, image_dir: Path, **options: Any) -> None:
         super().__init__(image_dir, **options)
-        if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", suffix):
-            raise InputError(f"'{suffix}' is no depth suffix; png:sensor reads frame_00000.sensor.png, for example.")
+        check_suffix(suffix)
         self.suffix = suffix
 
     @classmethod
@@ -65,6 +69,18 @@ class PngDepth(DenseDepthSource):
         raise InputError(
             f"No depth file for image '{image_name}': expected {candidates[0]} (16-bit PNG, millimetres); "
             f"write it there or choose another suffix than '{self.suffix}'."
+        )
+
+
+def check_suffix(suffix: str) -> None:
+    """Refuse what cannot be part of a file's name.
+
+    Raises:
+        InputError: anything but letters, digits, _ and -, with single dots between.
+    """
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", suffix):
+        raise InputError(
+            f"'{suffix}' cannot be part of a depth file's name; png:sensor reads frame_00000.sensor.png, for example."
         )
 
 

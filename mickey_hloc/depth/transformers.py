@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mickey_hloc.depth.dense import DenseDepthSource, DenseOptions, as_depth_map, image_path
+from mickey_hloc.depth.dense import DenseDepthSource, DenseOptions, as_depth_map, check_positive, image_path
 from mickey_hloc.errors import InputError, MissingDependencyError, WeightsError
 
 # Model types whose every published model gives metres; the others say it in their configuration or not at all.
@@ -41,6 +41,11 @@ class TransformersOptions(DenseOptions):
     metric: bool = False
     inverse_scale: float | None = None
     inverse_shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.inverse_scale is not None:
+            check_positive("inverse_scale", self.inverse_scale)
 
 
 class TransformersDepth(DenseDepthSource):

@@ -1,0 +1,115 @@
+"""``mickey-hloc depth``: any depth source and any matches in the files that other people's code reads."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tqdm import tqdm
+
+from mickey_hloc.depth import SPECS, get_depth_source
+from mickey_hloc.depth.export import export_depth, photos
+from mickey_hloc.depth.png import check_suffix
+from mickey_hloc.errors import InputError
+from mickey_hloc.io.correspondences import export_scene, matched_keypoints, write_correspondences
+from mickey_hloc.io.features import FeatureFile
+from mickey_hloc.io.matches import MatchFile
+from mickey_hloc.io.pairs import read_pairs
+from mickey_hloc.io.text import read_rows
+
+_EPILOG = """\
+examples:
+  mickey-hloc depth mickey --features feats-mickey.h5 --images mapfree/val --name mickey
+      writes mapfree/val/s00460/seq0/frame_00000.mickey.png and so on: 16 bit, millimetres, 0 = unknown
+  mickey-hloc depth transformers:depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf --images photos --name dav2
+  mickey-hloc depth --features feats.h5 --matches matches.h5 --images mapfree/val --name mickey
+      writes mapfree/val/s00460/correspondences_mickey.npz and so on: one block x0 y0 x1 y1 per query"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the step."""
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("source", nargs="?", help=f"write depth maps of this source: {', '.join(SPECS.values())}")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="the folder of the images")
+    parser.add_argument("--name", required=True, help="name of the method in the files' names, e.g. mickey")
+    parser.add_argument("--list", type=Path, metavar="FILE", help="only these images, one name a line")
+    parser.add_argument("--features", type=Path, metavar="H5", help="features file (for mickey and for --matches)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write into this folder (default: beside the images)")
+    parser.add_argument("--overwrite", action="store_true", help="write also the depth maps that exist")
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the source, e.g. device=cpu"
+    )
+    parser.add_argument("--matches", type=Path, metavar="H5", help="write correspondences of these matches")
+    parser.add_argument(
+        "--pairs", type=Path, metavar="FILE", help="correspondences of these pairs in one file, not one file a scene"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write depth maps, correspondences, or both.
+
+    Raises:
+        InputError: a file or an argument that cannot be used.
+    """
+    check_suffix(args.name)
+    if args.source is None and args.matches is None:
+        raise InputError(f"Nothing to write: give a depth source ({', '.join(SPECS.values())}) or --matches.")
+    if args.matches is not None and args.features is None:
+        raise InputError("--matches needs --features, the file with the keypoints that were matched.")
+    if args.pairs is not None and args.matches is None:
+        raise InputError("--pairs says which correspondences to write and needs --matches.")
+    if args.source is not None:
+        _write_depth(args)
+    if args.matches is not None:
+        _write_correspondences(args)
+    return 0
+
+
+def _write_depth(args: argparse.Namespace) -> None:
+    if args.source.partition(":")[::2] == ("png", args.name) and args.out is None:
+        raise InputError(f"'{args.source}' would be written onto itself; choose another --name or --out.")
+    source = get_depth_source(args.source, args.images, args.features, **_options(args.option))
+    if args.list is not None:
+        names = [row[0] for _, row in read_rows(args.list, "image list")]
+    else:
+        names = source.image_names() or photos(args.images)
+    result = export_depth(source, args.images, names, args.name, args.out, args.overwrite)
+    print(f"{result.written} depth maps written, {result.skipped} were there already", end="")
+    print(f"; {result.known:.1%} of their pixels have a depth" if result.written else "")
+
+
+def _options(items: list[str]) -> dict[str, Any]:
+    options = {}
+    for item in items:
+        key, separator, value = item.partition("=")
+        if not (key and separator):
+            raise InputError(f"--option is written KEY=VALUE, got '{item}'.")
+        try:
+            options[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            options[key] = value
+    return options
+
+
+def _write_correspondences(args: argparse.Namespace) -> None:
+    out = args.images if args.out is None else args.out
+    with FeatureFile(args.features) as features, MatchFile(args.matches) as matches:
+        if args.pairs is not None:
+            pairs = tqdm(read_pairs(args.pairs), desc="pairs")
+            blocks = [matched_keypoints(features, matches, *pair) for pair in pairs]
+            path = write_correspondences(out / f"correspondences_{args.name}.npz", blocks)
+            print(f"{path}: {len(blocks)} pairs, {sum(map(len, blocks)) / len(blocks):.0f} matches each")
+            return
+        scenes = sorted(path.parent for path in args.images.rglob("poses.txt") if (path.parent / "seq1").is_dir())
+        if not scenes:
+            raise InputError(
+                f"{args.images} has no Map-free scene (poses.txt, seq0, seq1); give --pairs for other data."
+            )
+        for scene in scenes:
+            prefix = scene.relative_to(args.images).as_posix() + "/"
+            target = out / scene.relative_to(args.images)
+            path, done = export_scene(scene, prefix.removeprefix("./"), features, matches, args.name, target)
+            print(f"{path}: {done} queries with matches")
