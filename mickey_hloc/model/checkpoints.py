@@ -16,6 +16,7 @@ from mickey_hloc.io.files import atomic_path
 from mickey_hloc.model import weights
 from mickey_hloc.model.encoder import fold_dinov2_registers, read_dinov2_options
 from mickey_hloc.model.heads import HeadOptions
+from mickey_hloc.model.matching import DualSoftmax
 from mickey_hloc.model.mickey import MicKey, MicKeyOptions
 
 METADATA_KEY = "mickey_hloc"
@@ -64,10 +65,7 @@ def load_model(
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     path = weights.resolve(os.fspath(name_or_path))
-    if path.suffix == ".safetensors":
-        options, state = _read_own(path)
-    else:
-        options, state = _read_published(path)
+    options, state = _read(path)
     if not any(key.startswith("encoder.") for key in state):
         options, encoder_state = _read_encoder(options, state, encoder)
         state = {**state, **encoder_state}
@@ -77,6 +75,25 @@ def load_model(
         model = MicKey(options, precision)
     _load_strictly(model, state, path)
     return model.to(device).eval()
+
+
+def load_matcher(name_or_path: str | os.PathLike[str]) -> DualSoftmax:
+    """The matcher of a model alone, for descriptors computed before: no encoder is read or downloaded.
+
+    Args:
+        name_or_path: as for ``load_model``.
+
+    Raises:
+        WeightsError: the weights cannot be found, downloaded, trusted or loaded; the message says why.
+    """
+    path = weights.resolve(os.fspath(name_or_path))
+    options, state = _read(path)
+    dustbin = state.get("matcher.dustbin_score")
+    if dustbin is None or dustbin.numel() != 1:
+        raise WeightsError(f"{path} is not a complete MicKey checkpoint: the matcher's dustbin value is missing.")
+    matcher = DualSoftmax(options.match_temperature)
+    matcher.load_state_dict({"dustbin_score": dustbin.reshape(())})
+    return matcher.requires_grad_(False).eval()
 
 
 def save_model(model: MicKey, path: str | os.PathLike[str], include_encoder: bool | None = None) -> Path:
@@ -120,6 +137,10 @@ def save_published(model: MicKey, path: str | os.PathLike[str]) -> Path:
     with atomic_path(Path(path)) as temporary:
         torch.save({"epoch": 0, "global_step": 0, "state_dict": state}, temporary)
     return Path(path)
+
+
+def _read(path: Path) -> tuple[MicKeyOptions, dict[str, Tensor]]:
+    return _read_own(path) if path.suffix == ".safetensors" else _read_published(path)
 
 
 def _read_own(path: Path) -> tuple[MicKeyOptions, dict[str, Tensor]]:
