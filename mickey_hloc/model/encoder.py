@@ -1,10 +1,10 @@
 """Image encoders: an image becomes a grid of features, one cell per ``stride`` pixels."""
 
 import math
-from functools import partial
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import torch

@@ -1,5 +1,6 @@
-"""Dual softmax with a dustbin: from descriptors to the probability of every match (MicKey Eq. 3)."""
+"""From descriptors to matches: MicKey's dual softmax with a dustbin (Eq. 3), mutual nearest neighbours, ratio test."""
 
+import kornia.feature
 import torch
 from torch import Tensor, nn
 
@@ -42,3 +43,19 @@ def mutual_nearest_neighbours(probability: Tensor, min_probability: float = 0.0)
     index = torch.arange(len(partner), device=partner.device)
     keep = (back[partner] == index) & (best >= min_probability) & (best > 0)
     return torch.stack([index[keep], partner[keep]], dim=-1), best[keep]
+
+
+def match_with_ratio_test(descriptors0: Tensor, descriptors1: Tensor, max_ratio: float) -> tuple[Tensor, Tensor]:
+    """Mutual nearest neighbours by distance that pass the ratio test (Lowe, IJCV 2004) in both directions.
+
+    Args:
+        descriptors0, descriptors1: (D, N0) and (D, N1).
+        max_ratio: best over second-best distance.
+
+    Returns:
+        matches (M, 2) int64 and scores (M,) in [0, 1]: 1 - ratio.
+    """
+    if min(descriptors0.shape[1], descriptors1.shape[1]) < 2:  # a ratio needs a second neighbour
+        return descriptors0.new_zeros((0, 2), dtype=torch.int64), descriptors0.new_zeros(0)
+    ratios, matches = kornia.feature.match_smnn(descriptors0.T.contiguous(), descriptors1.T.contiguous(), max_ratio)
+    return matches, 1 - ratios[:, 0].clamp(0, 1)
