@@ -43,7 +43,14 @@ class Encoder(nn.Module):
         """(B, 3, H, W) in [0, 1] -> (B, channels, H / stride, W / stride)."""
 
 
-ENCODERS: Registry[Encoder] = Registry("encoder", {"dinov2": "mickey_hloc.model.encoder:DinoV2"})
+ENCODERS: Registry[Encoder] = Registry(
+    "encoder",
+    {
+        "dinov2": "mickey_hloc.model.encoder:DinoV2",
+        "disk": "mickey_hloc.model.encoders.disk:DiskGrid",
+        "convolutional": "mickey_hloc.model.encoders.convolutional:Convolutional",
+    },
+)
 
 
 @dataclass(frozen=True)

