@@ -1,0 +1,31 @@
+"""Pairs of procedural rooms, as a source of training pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mickey_hloc.datasets.pairs import Draw
+from mickey_hloc.datasets.synthetic import PairOptions, SyntheticRooms
+
+
+class RoomPairs(SyntheticRooms):
+    """``SyntheticRooms`` whose items can be asked for as samplers do."""
+
+    def __getitem__(self, item: int | Draw) -> dict[str, Any]:
+        return super().__getitem__(item.pair if isinstance(item, Draw) else item)
+
+
+@dataclass(frozen=True)
+class SyntheticSource:
+    """Procedural rooms, see ``SyntheticRooms``.
+
+    Attributes:
+        size: number of pairs. seed: which rooms. pairs_per_room: see there.
+        views: options of how cameras are drawn.
+    """
+
+    size: int = 1_000_000
+    seed: int = 0
+    pairs_per_room: int = 1
+    views: PairOptions = field(default_factory=PairOptions)
