@@ -10,6 +10,8 @@ SOLVERS: Registry[Solver] = Registry(
     {
         "probabilistic": "mickey_hloc.solvers.probabilistic:ProbabilisticSolver",
         "procrustes": "mickey_hloc.solvers.procrustes:ProcrustesSolver",
+        "pnp": "mickey_hloc.solvers.pnp:PnPSolver",
+        "essential": "mickey_hloc.solvers.essential:EssentialSolver",
     },
 )
 

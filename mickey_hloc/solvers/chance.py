@@ -45,12 +45,12 @@ def log10_false_alarms(
     Returns:
         inf when no more than m correspondences agree.
     """
-    inliers = residuals[residuals < threshold].double().sort().values
-    wrong = wrong_residuals[wrong_residuals < threshold].double().sort().values
+    inliers = residuals[residuals < threshold].cpu().double().sort().values
+    wrong = wrong_residuals[wrong_residuals < threshold].cpu().double().sort().values
     # One added to both counts: a rate of 0 cannot be measured with finitely many pairs.
     chance = (torch.searchsorted(wrong, inliers, right=True) + 1).double() / (len(wrong_residuals) + 1)
-    k = torch.arange(1, len(inliers) + 1, device=inliers.device).double() * distinct_share
-    total = torch.tensor(len(residuals) * distinct_share, dtype=torch.float64, device=inliers.device)
+    k = torch.arange(1, len(inliers) + 1).double() * distinct_share
+    total = torch.tensor(len(residuals) * distinct_share, dtype=torch.float64)
     enough = k > minimal
     if not bool(enough.any()):
         return math.inf
@@ -107,7 +107,7 @@ def rotation_std_deg(points: Tensor, residuals_m: Tensor) -> float:
     k = len(points)
     if k < 3:
         return math.inf
-    points = points.double()
+    points = points.cpu().double()
     along, second, third = torch.linalg.svdvals(points - points.mean(dim=0)).tolist()
     across = math.hypot(second, third)  # lever arms about the points' main axis
     distance = float(torch.linalg.vector_norm(points, dim=-1).max())

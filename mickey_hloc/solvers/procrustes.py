@@ -2,19 +2,20 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from mickey_hloc.geometry import kabsch, transform
-from mickey_hloc.solvers.base import PoseProblem, RelativePose, Solver
-from mickey_hloc.solvers.support import SupportOptions, conclude, require, too_few, usable_matches
+from mickey_hloc.geometry import kabsch
+from mickey_hloc.solvers.base import PoseProblem
+from mickey_hloc.solvers.match_solver import MatchOptions, MatchSolver, Pose
+from mickey_hloc.solvers.residuals import point_errors
+from mickey_hloc.solvers.support import Residual, require
 
 
 @dataclass(frozen=True)
-class ProcrustesOptions(SupportOptions):
-    """Options of ``procrustes``, besides those of ``SupportOptions``.
+class ProcrustesOptions(MatchOptions):
+    """Options of ``procrustes``, besides those of ``MatchOptions``.
 
     Attributes:
         max_error_m: inliers are nearer than this to their partner under the pose, metres.
@@ -44,46 +45,35 @@ class ProcrustesOptions(SupportOptions):
         require(self, "max_elements", self.max_elements >= 1, "at least 1")
 
 
-class ProcrustesSolver(Solver):
+class ProcrustesSolver(MatchSolver):
     """RANSAC over rigid motions of three 3D-3D matches, with local refinement while the support grows."""
 
     Options = ProcrustesOptions
-    needs: ClassVar[Literal["matches", "probability"]] = "matches"
     min_correspondences = 3
 
-    def _solve(self, problem: PoseProblem, generator: torch.Generator) -> RelativePose:
-        matches = usable_matches(problem)
-        if len(matches) < self.min_correspondences:
-            return too_few(matches, self.min_correspondences)
-        points0, points1 = _precise(problem.view0.points()), _precise(problem.view1.points())
-        R, t = rigid_ransac(points0[matches[:, 0]], points1[matches[:, 1]], self.options, generator)
+    def _estimate(self, problem: PoseProblem, matches: Tensor, generator: torch.Generator) -> Pose | None:
+        X, Y = problem.view0.points()[matches[:, 0]], problem.view1.points()[matches[:, 1]]
+        return rigid_ransac(X, Y, self.options, generator)
+
+    def _judge(self, problem: PoseProblem, pose: Pose) -> tuple[Residual, float]:
+        points0, points1 = problem.view0.points(), problem.view1.points()
 
         def residual(pairs: Tensor) -> Tensor:
-            return _distances(R, t, points0[pairs[:, 0]], points1[pairs[:, 1]])
+            return point_errors(*pose, points0[pairs[:, 0]], points1[pairs[:, 1]])
 
-        return conclude(
-            problem,
-            R,
-            t,
-            matches,
-            residual,
-            self.options.max_error_m,
-            self.min_correspondences,
-            self.options,
-            generator,
-        )
+        return residual, self.options.max_error_m
 
 
-def rigid_ransac(X: Tensor, Y: Tensor, options: ProcrustesOptions, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def rigid_ransac(X: Tensor, Y: Tensor, options: ProcrustesOptions, generator: torch.Generator) -> Pose | None:
     """The rigid motion with the largest truncated support sum_i max(0, 1 - r_i^2 / max_error_m^2).
 
     Args:
         X, Y: (M, 3) metres, M >= 3, matched points of camera 0 and camera 1.
 
     Returns:
-        R (3, 3) and t (3,) of cam1_from_cam0; NaN when no triple agrees with any motion.
+        R (3, 3) and t (3,) of cam1_from_cam0; None when no triple agrees with any motion.
     """
-    best_R, best_t = torch.full_like(X[:3], math.nan), torch.full_like(X[0], math.nan)
+    best: Pose | None = None
     best_support, drawn, needed = 0.0, 0, float(options.max_iterations)
     while drawn < needed:
         triples = _draw_triples(len(X), options.batch, generator)
@@ -96,10 +86,10 @@ def rigid_ransac(X: Tensor, Y: Tensor, options: ProcrustesOptions, generator: to
         R, t, support = refine_on_inliers(R[top], t[top], X, Y, options.max_error_m, options.refine_steps)
         winner = int(support.argmax())
         if float(support[winner]) > best_support:
-            best_support, best_R, best_t = float(support[winner]), R[winner], t[winner]
-            share = float((_distances(best_R, best_t, X, Y) < options.max_error_m).double().mean())
+            best_support, best = float(support[winner]), (R[winner], t[winner])
+            share = float((point_errors(*best, X, Y) < options.max_error_m).double().mean())
             needed = min(needed, _iterations(share, options.probability))
-    return best_R, best_t
+    return best
 
 
 def refine_on_inliers(
@@ -128,11 +118,6 @@ def refine_on_inliers(
     return R, t, support
 
 
-def _precise(points: Tensor) -> Tensor:
-    """float64, so that a pose does not depend on how its sums were split; Apple's GPUs have none."""
-    return points if points.device.type == "mps" else points.double()
-
-
 def _draw_triples(num: int, count: int, generator: torch.Generator) -> Tensor:
     """(count, 3) int64 in [0, num), distinct within a row."""
     columns: list[Tensor] = []
@@ -153,12 +138,8 @@ def _congruent(X: Tensor, Y: Tensor, triples: Tensor, max_error_m: float) -> Ten
     return (difference.abs() < 2 * max_error_m).all(dim=-1)
 
 
-def _distances(R: Tensor, t: Tensor, X: Tensor, Y: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(transform(R, t, X) - Y, dim=-1)
-
-
 def _support(R: Tensor, t: Tensor, X: Tensor, Y: Tensor, max_error_m: float) -> tuple[Tensor, Tensor]:
-    residuals = _distances(R, t, X, Y)
+    residuals = point_errors(R, t, X, Y)
     return (1 - (residuals / max_error_m).square()).clamp(min=0).sum(dim=-1), residuals < max_error_m
 
 
