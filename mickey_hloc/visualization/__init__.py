@@ -3,5 +3,19 @@
 from mickey_hloc.visualization.files import save_image
 from mickey_hloc.visualization.maps import draw_depth_map, draw_score_map
 from mickey_hloc.visualization.matches import draw_matches
+from mickey_hloc.visualization.report import write_report
+from mickey_hloc.visualization.scene3d import SceneCamera, ScenePoints, draw_scene, save_scene
+from mickey_hloc.visualization.two_view_scene import two_view_scene
 
-__all__ = ["draw_depth_map", "draw_matches", "draw_score_map", "save_image"]
+__all__ = [
+    "SceneCamera",
+    "ScenePoints",
+    "draw_depth_map",
+    "draw_matches",
+    "draw_scene",
+    "draw_score_map",
+    "save_image",
+    "save_scene",
+    "two_view_scene",
+    "write_report",
+]
