@@ -31,6 +31,22 @@ def rigid3d_from_wxyz(values: Iterable[float]) -> pycolmap.Rigid3d:
     return pycolmap.Rigid3d(pycolmap.Rotation3d(q / np.linalg.norm(q)), np.array(t, dtype=np.float64))
 
 
+def rigid3d_from_matrix(T: np.ndarray, where: str) -> pycolmap.Rigid3d:
+    """A pose from a (4, 4) matrix; its rotation part is made orthonormal.
+
+    Args:
+        where: file and line, for the message.
+
+    Raises:
+        InputError: it is no rigid motion beyond rounding.
+    """
+    R = T[:3, :3]
+    if not np.allclose(R @ R.T, np.eye(3), atol=1e-2) or np.linalg.det(R) < 0 or not np.allclose(T[3], [0, 0, 0, 1]):
+        raise InputError(f"{where}: the 16 numbers are no rigid motion (rotation, translation, 0 0 0 1).")
+    U, _, Vt = np.linalg.svd(R)
+    return pycolmap.Rigid3d(pycolmap.Rotation3d(U @ Vt), np.array(T[:3, 3]))
+
+
 def wxyz_from_rigid3d(pose: pycolmap.Rigid3d) -> np.ndarray:
     """Seven numbers qw qx qy qz tx ty tz with qw >= 0."""
     x, y, z, w = np.asarray(pose.rotation.quat) * (-1.0 if pose.rotation.quat[3] < 0 else 1.0)
