@@ -15,6 +15,9 @@ COMMANDS = {
     "depth": "write depth maps and correspondences for other people's code",
     "demo": "the pose of two views of a rendered room, beside the truth",
     "sfm": "a COLMAP model from a folder of images, through hloc",
+    "evaluate": "score results on Map-free, ScanNet or 7-Scenes",
+    "submit": "a Map-free submission zip from poses files",
+    "validate": "every problem of a Map-free submission, before it is uploaded",
     "weights": "list, download or describe model weights",
 }
 
