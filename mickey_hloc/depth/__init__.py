@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from mickey_hloc.depth.base import DepthSource
+from mickey_hloc.depth.base import DepthContext, DepthSource
 from mickey_hloc.errors import InputError
 from mickey_hloc.registry import Registry
 
@@ -29,7 +29,7 @@ SPECS = {
 
 
 def get_depth_source(
-    spec: str, image_dir: Path | None = None, features: Path | None = None, **options: Any
+    spec: str, image_dir: Path | None = None, features: Path | None = None, upright: bool = False, **options: Any
 ) -> DepthSource:
     """A depth source by its spec, e.g. ``get_depth_source("png:sensor", image_dir=folder)``.
 
@@ -37,6 +37,7 @@ def get_depth_source(
         spec: ``name`` or ``name:argument``, see ``SPECS``.
         image_dir: the folder that image names are relative to.
         features: a features file with depths, for ``mickey``.
+        upright: see ``DepthContext``.
         options: named options of the source.
 
     Raises:
@@ -46,7 +47,7 @@ def get_depth_source(
     name, _, argument = spec.partition(":")
     if name not in DEPTH_SOURCES.names:
         raise InputError(f"Unknown depth source '{spec}'; choose one of: {', '.join(SPECS.values())}.")
-    return DEPTH_SOURCES.get(name).create(argument, image_dir, features, options)
+    return DEPTH_SOURCES.get(name).create(argument, DepthContext(image_dir, features, upright), options)
 
 
-__all__ = ["DEPTH_SOURCES", "SPECS", "DepthSource", "get_depth_source"]
+__all__ = ["DEPTH_SOURCES", "SPECS", "DepthContext", "DepthSource", "get_depth_source"]

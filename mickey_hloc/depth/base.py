@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DepthContext:
+    """What a source may need besides its own argument.
+
+    Attributes:
+        image_dir: the folder that image names are relative to, where known.
+        features: a features file with depths, where known.
+        upright: keypoints and depth maps belong to the photo turned by its EXIF orientation; False: to the pixels as
+            the file stores them, as in hloc and COLMAP. It matters only for photos that carry such an orientation.
+    """
+
+    image_dir: Path | None = None
+    features: Path | None = None
+    upright: bool = False
 
 
 class DepthSource(ABC):
@@ -14,15 +31,12 @@ class DepthSource(ABC):
 
     @classmethod
     @abstractmethod
-    def create(
-        cls, argument: str, image_dir: Path | None, features: Path | None, options: dict[str, Any]
-    ) -> DepthSource:
+    def create(cls, argument: str, context: DepthContext, options: dict[str, Any]) -> DepthSource:
         """Build the source from the command line's form ``name:argument``.
 
         Args:
             argument: what stands behind the colon, "" where there is none.
-            image_dir: the folder that image names are relative to, where known.
-            features: a features file with depths, where known.
+            context: folders and files, and how photos are turned.
             options: named options of this source.
 
         Raises:

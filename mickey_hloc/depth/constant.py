@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mickey_hloc.depth.base import DepthSource
+from mickey_hloc.depth.base import DepthContext, DepthSource
 from mickey_hloc.depth.dense import image_path, read_image_size
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.camera import check_shape
@@ -18,16 +18,15 @@ from mickey_hloc.geometry.camera import check_shape
 class ConstantDepth(DepthSource):
     """``constant:<metres>``: the same depth at every keypoint of every image."""
 
-    def __init__(self, metres: float, image_dir: Path | None = None) -> None:
+    def __init__(self, metres: float, image_dir: Path | None = None, upright: bool = False) -> None:
         if not (math.isfinite(metres) and metres > 0):
             raise InputError(f"A constant depth must be a positive number of metres, got {metres}.")
         self.metres = metres
+        self.upright = upright
         self.image_dir = None if image_dir is None else Path(image_dir)
 
     @classmethod
-    def create(
-        cls, argument: str, image_dir: Path | None, features: Path | None, options: dict[str, Any]
-    ) -> ConstantDepth:
+    def create(cls, argument: str, context: DepthContext, options: dict[str, Any]) -> ConstantDepth:
         try:
             metres = float(argument)
         except ValueError:
@@ -36,7 +35,7 @@ class ConstantDepth(DepthSource):
             ) from None
         if options:
             raise InputError(f"Depth source 'constant' has no options, got {', '.join(sorted(options))}.")
-        return cls(metres, image_dir)
+        return cls(metres, context.image_dir, context.upright)
 
     def depths(self, image_name: str, keypoints: Tensor) -> Tensor:
         check_shape("keypoints", keypoints, None, 2)
@@ -46,5 +45,5 @@ class ConstantDepth(DepthSource):
     def depth_map(self, image_name: str) -> Tensor | None:
         if self.image_dir is None:
             return None
-        width, height = read_image_size(image_path(self.image_dir, image_name))
+        width, height = read_image_size(image_path(self.image_dir, image_name), self.upright)
         return torch.full((height, width), self.metres)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 
 from mickey_hloc.depth.base import DepthSource
@@ -19,6 +19,7 @@ from mickey_hloc.registry import make_options
 
 MAX_PIXELS = 200_000_000  # larger than any camera's image: such a header is damage or an attack
 ASPECT_TOLERANCE = 0.02  # ScanNet's sensor is 640x480 for a 1296x968 photo: 0.4 % off and meant so
+QUARTER_TURNS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ class DenseDepthSource(DepthSource):
 
     Options: ClassVar[type[DenseOptions]] = DenseOptions
 
-    def __init__(self, image_dir: Path, **options: Any) -> None:
+    def __init__(self, image_dir: Path, upright: bool = False, **options: Any) -> None:
         self.image_dir = Path(image_dir)
+        self.upright = upright  # see DepthContext
         self.options = make_options(self.Options, options, where=f"depth source {type(self).__name__}")
         self._maps: OrderedDict[str, tuple[Tensor, tuple[int, int]]] = OrderedDict()
 
@@ -65,7 +67,7 @@ class DenseDepthSource(DepthSource):
         if image_name in self._maps:
             self._maps.move_to_end(image_name)
             return self._maps[image_name]
-        image_size = read_image_size(image_path(self.image_dir, image_name))
+        image_size = read_image_size(image_path(self.image_dir, image_name), self.upright)
         entry = (self.load(image_name, image_size), image_size)
         self._maps[image_name] = entry
         while len(self._maps) > self.options.remember:
@@ -91,8 +93,8 @@ def image_path(image_dir: Path, image_name: str) -> Path:
     return path
 
 
-def read_image_size(path: Path) -> tuple[int, int]:
-    """(width, height) from the file's header, as stored (a rotation in the EXIF data is not applied, as in hloc).
+def read_image_size(path: Path, upright: bool = False) -> tuple[int, int]:
+    """(width, height) from the file's header, as stored or, if ``upright``, as turned by its EXIF orientation.
 
     Raises:
         InputError: no such file, or no image.
@@ -100,9 +102,11 @@ def read_image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
+            if upright and image.getexif().get(ExifTags.Base.Orientation, 1) in QUARTER_TURNS:
+                width, height = height, width
     except FileNotFoundError:
         raise InputError(f"No image {path}; its size is needed to place the depth map on it.") from None
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path} cannot be read as an image ({error}); replace the file.") from error
     return width, height
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mickey_hloc.depth.base import DepthSource
+from mickey_hloc.depth.base import DepthContext, DepthSource
 from mickey_hloc.depth.dense import check_positive, image_path, read_image_size
 from mickey_hloc.depth.sampling import pixel_grid
 from mickey_hloc.depth.scattered import interpolate_depths
@@ -46,20 +46,22 @@ class MickeyDepth(DepthSource):
     """
 
     def __init__(
-        self, source: Path | Mapping[str, DepthSamples], image_dir: Path | None = None, **options: Any
+        self,
+        source: Path | Mapping[str, DepthSamples],
+        image_dir: Path | None = None,
+        upright: bool = False,
+        **options: Any,
     ) -> None:
         self.options = make_options(MickeyOptions, options, where="depth source MickeyDepth")
         self.source = source if isinstance(source, Mapping) else Path(source)
-        self.image_dir = image_dir
+        self.image_dir, self.upright = image_dir, upright
 
     @classmethod
-    def create(
-        cls, argument: str, image_dir: Path | None, features: Path | None, options: dict[str, Any]
-    ) -> MickeyDepth:
-        path = Path(argument) if argument else features
+    def create(cls, argument: str, context: DepthContext, options: dict[str, Any]) -> MickeyDepth:
+        path = Path(argument) if argument else context.features
         if path is None:
             raise InputError("Depth source 'mickey' needs a features file of MicKey: write mickey:<features.h5>.")
-        return cls(path, image_dir, **options)
+        return cls(path, context.image_dir, upright=context.upright, **options)
 
     def depths(self, image_name: str, keypoints: Tensor) -> Tensor:
         samples = self._samples(image_name)
@@ -68,7 +70,7 @@ class MickeyDepth(DepthSource):
     def depth_map(self, image_name: str) -> Tensor | None:
         size = self._samples(image_name).image_size
         if size is None and self.image_dir is not None:
-            size = read_image_size(image_path(self.image_dir, image_name))
+            size = read_image_size(image_path(self.image_dir, image_name), self.upright)
         if size is None:
             return None
         return self.depths(image_name, pixel_grid(size)).reshape(size[1], size[0])

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
+from mickey_hloc.depth.base import DepthContext
 from mickey_hloc.depth.dense import (
     MAX_PIXELS,
     DenseDepthSource,
@@ -44,19 +45,19 @@ class NpzDepth(DenseDepthSource):
     Options: ClassVar[type[DenseOptions]] = NpzOptions
     options: NpzOptions
 
-    def __init__(self, path: Path, image_dir: Path, **options: Any) -> None:
-        super().__init__(image_dir, **options)
+    def __init__(self, path: Path, image_dir: Path, upright: bool = False, **options: Any) -> None:
+        super().__init__(image_dir, upright, **options)
         self.path = Path(path)
         with self._open() as file:
             self._keys = set(file.files)
 
     @classmethod
-    def create(cls, argument: str, image_dir: Path | None, features: Path | None, options: dict[str, Any]) -> NpzDepth:
+    def create(cls, argument: str, context: DepthContext, options: dict[str, Any]) -> NpzDepth:
         if not argument:
             raise InputError("Depth source 'npz' needs its file; write npz:<file>.")
-        if image_dir is None:
+        if context.image_dir is None:
             raise InputError(f"Depth source 'npz:{argument}' needs the image folder, to know the images' sizes.")
-        return cls(Path(argument), image_dir, **options)
+        return cls(Path(argument), context.image_dir, upright=context.upright, **options)
 
     def load(self, image_name: str, image_size: tuple[int, int]) -> Tensor:
         key = next((name for name in frame_keys(image_name) if name in self._keys), None)

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from mickey_hloc.depth.base import DepthContext
 from mickey_hloc.depth.dense import (
     MAX_PIXELS,
     DenseDepthSource,
@@ -48,16 +49,16 @@ class PngDepth(DenseDepthSource):
     Options: ClassVar[type[DenseOptions]] = PngOptions
     options: PngOptions
 
-    def __init__(self, suffix: str, image_dir: Path, **options: Any) -> None:
-        super().__init__(image_dir, **options)
+    def __init__(self, suffix: str, image_dir: Path, upright: bool = False, **options: Any) -> None:
+        super().__init__(image_dir, upright, **options)
         check_suffix(suffix)
         self.suffix = suffix
 
     @classmethod
-    def create(cls, argument: str, image_dir: Path | None, features: Path | None, options: dict[str, Any]) -> PngDepth:
-        if image_dir is None:
+    def create(cls, argument: str, context: DepthContext, options: dict[str, Any]) -> PngDepth:
+        if context.image_dir is None:
             raise InputError(f"Depth source 'png:{argument}' needs the image folder that the files lie in.")
-        return cls(argument, image_dir, **options)
+        return cls(argument, context.image_dir, upright=context.upright, **options)
 
     def load(self, image_name: str, image_size: tuple[int, int]) -> Tensor:
         candidates = depth_paths(image_path(self.image_dir, image_name), self.suffix)

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from mickey_hloc.depth.base import DepthContext
 from mickey_hloc.depth.dense import DenseDepthSource, DenseOptions, as_depth_map, check_positive, image_path
 from mickey_hloc.errors import InputError, MissingDependencyError, WeightsError
+from mickey_hloc.io.images import read_image
 
 # Model types whose every published model gives metres; the others say it in their configuration or not at all.
 METRIC_TYPES = frozenset({"depth_pro", "glpn", "tipsv2_dpt", "zoedepth"})
@@ -57,7 +58,7 @@ class TransformersDepth(DenseDepthSource):
     Options: ClassVar[type[DenseOptions]] = TransformersOptions
     options: TransformersOptions
 
-    def __init__(self, model: str, image_dir: Path, **options: Any) -> None:
+    def __init__(self, model: str, image_dir: Path, upright: bool = False, **options: Any) -> None:
         """Load the network.
 
         Raises:
@@ -65,51 +66,45 @@ class TransformersDepth(DenseDepthSource):
             InputError: the model's output is not in metres.
             WeightsError: the model cannot be found or loaded.
         """
-        super().__init__(image_dir, **options)
+        super().__init__(image_dir, upright, **options)
         auto = self.options.device == "auto"
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu") if auto else self.options.device
         self.processor, self.model = _load(model, self.options)
         self.model.to(self.device)
 
     @classmethod
-    def create(
-        cls, argument: str, image_dir: Path | None, features: Path | None, options: dict[str, Any]
-    ) -> TransformersDepth:
+    def create(cls, argument: str, context: DepthContext, options: dict[str, Any]) -> TransformersDepth:
         if not argument:
             raise InputError("Depth source 'transformers' needs a model; write transformers:<folder or hub id>.")
-        if image_dir is None:
+        if context.image_dir is None:
             raise InputError(f"Depth source 'transformers:{argument}' needs the folder of the images.")
-        return cls(argument, image_dir, **options)
+        return cls(argument, context.image_dir, upright=context.upright, **options)
 
     def load(self, image_name: str, image_size: tuple[int, int]) -> Tensor:
         path = image_path(self.image_dir, image_name)
-        try:
-            with Image.open(path) as file:
-                image = file.convert("RGB")
-        except OSError as error:
-            raise InputError(f"{path} cannot be read as an image ({error}); replace the file.") from error
+        image = read_image(path, self.upright)
         try:
             depth_map = self._predict(image)
         except (RuntimeError, ValueError) as error:
             first_line = str(error).strip().partition("\n")[0]
             raise InputError(
-                f"The depth network cannot process {path} of {image.width}x{image.height}: {first_line}"
+                f"The depth network cannot process {path} of {image.shape[1]}x{image.shape[0]}: {first_line}"
             ) from error
         if self.options.inverse_scale is not None:
             depth_map = 1.0 / (self.options.inverse_scale * depth_map + self.options.inverse_shift)
         return as_depth_map(depth_map)
 
-    def _predict(self, image: Image.Image) -> Tensor:
-        """(H, W) the network's output at the image's resolution, on the CPU."""
-        size = [(image.height, image.width)]
+    def _predict(self, image: np.ndarray) -> Tensor:
+        """(H, W, 3) uint8 -> (H, W) the network's output at the image's resolution, on the CPU."""
+        size = [image.shape[:2]]
         # An array with its axis order said: a very narrow image would otherwise be taken for channels first.
-        inputs = self.processor(images=np.array(image), input_data_format="channels_last", return_tensors="pt")
+        inputs = self.processor(images=image.copy(), input_data_format="channels_last", return_tensors="pt")
         with torch.inference_mode():
             output = self.model(**inputs.to(self.device))
             sizes = {"source_sizes": size} if self.model.config.model_type == "zoedepth" else {}
             result = self.processor.post_process_depth_estimation(output, target_sizes=size, **sizes)
         # A clone made outside of inference mode: the caller's arithmetic may need gradients elsewhere.
-        return result[0]["predicted_depth"].float().cpu().clone().reshape(image.height, image.width)
+        return result[0]["predicted_depth"].float().cpu().clone().reshape(image.shape[:2])
 
 
 def check_metric(config: Any, name: str, options: TransformersOptions) -> None:

@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from mickey_hloc.depth import DEPTH_SOURCES, SPECS, get_depth_source
 from mickey_hloc.depth.mickey import DepthSamples, MickeyDepth
@@ -176,6 +176,26 @@ def test_bad_png_files(images: Path) -> None:
         read_depth_png(images / "absent.png")
     with pytest.raises(InputError, match="PGM"):
         read_depth_png(images / "absent.pgm")
+
+
+def test_photos_turned_by_their_exif_orientation(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # stored lying, meant to be turned by a quarter
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "photo.jpg", exif=exif)
+    Image.fromarray(MM).save(tmp_path / "photo.stored.png")
+    Image.fromarray(np.rot90(MM, -1).copy()).save(tmp_path / "photo.upright.png")
+    for suffix, upright in (("stored", False), ("upright", True)):
+        source = get_depth_source(f"png:{suffix}", tmp_path, upright=upright)
+        assert source.depth_map("photo.jpg").shape == ((WIDTH, HEIGHT) if upright else (HEIGHT, WIDTH))
+        flat = get_depth_source("constant:2", tmp_path, upright=upright)
+        assert flat.depth_map("photo.jpg").shape == source.depth_map("photo.jpg").shape
+        with pytest.raises(InputError, match="shapes do not fit"):
+            get_depth_source(f"png:{suffix}", tmp_path, upright=not upright).depth_map("photo.jpg")
+    # a keypoint of the stored pixels and the same place in the turned photo: (x, y) -> (H - 1 - y, x)
+    stored = get_depth_source("png:stored", tmp_path).depths("photo.jpg", torch.tensor([[5.0, 2.0]]))
+    turned = torch.tensor([[HEIGHT - 1 - 2.0, 5.0]])
+    upright_depth = get_depth_source("png:upright", tmp_path, upright=True).depths("photo.jpg", turned)
+    torch.testing.assert_close(stored, upright_depth)
 
 
 def test_names_stay_in_the_image_folder(images: Path) -> None:
