@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-rotation-deg", type=float, default=defaults.max_rotation_deg,
                         help="multi9: frames further apart do not support each other (%(default)s)")  # fmt: skip
     parser.add_argument(
-        "--max-distance-m", type=float, default=defaults.max_distance, help="likewise (default: %(default)s)"
+        "--max-distance-m", type=float, default=defaults.max_distance_m, help="likewise (default: %(default)s)"
     )
 
 

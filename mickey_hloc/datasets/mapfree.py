@@ -20,8 +20,8 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.io.intrinsics import Intrinsics, read_intrinsics
 from mickey_hloc.io.poses import read_absolute_poses
 
-Track = Literal["single", "multi9"]
-TRACKS: tuple[Track, ...] = ("single", "multi9")
+Track = Literal["single", "multi9", "all"]
+TRACKS: tuple[Track, ...] = ("single", "multi9", "all")  # all: every query, for small data; not the benchmark's
 REFERENCE = "seq0/frame_00000.jpg"
 FRAME = re.compile(r"seq(\d+)/frame_(\d{5})\.\w{3}")
 
@@ -50,7 +50,8 @@ class MapFreeScene:
 
     def queries(self, track: Track = "single") -> list[str]:
         """The frames a submission is scored on: every 5th, or every 10th from the 10th on, counted without gaps."""
-        return self.frames()[::5] if track == "single" else self.frames()[9::10]
+        start, step = {"single": (0, 5), "multi9": (9, 10), "all": (0, 1)}[track]
+        return self.frames()[start::step]
 
     def window(self, query: str, count: int = 9) -> list[str]:
         """The query and the frames before it, at most ``count`` together, in time's order."""
@@ -64,7 +65,10 @@ class MapFreeScene:
         Raises:
             InputError: the scene has no ``poses_device.txt``, or it is broken.
         """
-        return read_absolute_poses(self.path / "poses_device.txt")
+        path = self.path / "poses_device.txt"
+        if not path.is_file():
+            raise InputError(f"{path} does not exist; the multi-frame track needs the device's tracking poses.")
+        return read_absolute_poses(path)
 
 
 def parse_frame(frame: str) -> tuple[int, int]:

@@ -27,11 +27,11 @@ class FusionOptions:
 
     Attributes:
         max_rotation_deg: estimates further apart do not support each other.
-        max_distance: metres between camera positions, likewise.
+        max_distance_m: metres between camera positions, likewise.
     """
 
     max_rotation_deg: float = 10.0
-    max_distance: float = 0.5
+    max_distance_m: float = 0.5
 
 
 @dataclass(eq=False)
@@ -76,7 +76,7 @@ def assemble(
         device = scene.device_poses() if track == "multi9" else {}
         estimates = assembled.estimates.setdefault(scene.name, {})
         for query in scene.queries(track):
-            window = [query] if track == "single" else scene.window(query)
+            window = scene.window(query) if track == "multi9" else [query]
             tried = {frame: found[frame] for frame in window if frame in found}
             if track == "multi9":
                 tried = _carry_to_query(tried, query, device)
@@ -175,7 +175,7 @@ def fuse_window(
         torch.from_numpy(np.stack([pose.t for pose in usable])),
         torch.from_numpy(weights if weights.any() else np.ones_like(weights)),
         options.max_rotation_deg,
-        options.max_distance,
+        options.max_distance_m,
     )
     fused = pycolmap.Rigid3d(pycolmap.Rotation3d(R.numpy()), t.numpy())
     return Estimate(fused, float(weights[agree.numpy()].sum() / window))

@@ -79,6 +79,9 @@ def evaluate_submission(
     results = []
     for path in find_scenes(dataset, split, scenes):
         results.append(score_scene(read_scene(path), estimates.get(path.name), track))
+    if not {result.name for result in results} & set(estimates):
+        names = ", ".join(sorted(estimates)[:3]) or "none"
+        raise InputError(f"{submission} has no scene of {dataset}/{split}; its scenes are: {names}.")
     if not any(len(result.frames) for result in results):
         raise InputError(f"{submission} has no usable pose of a scored frame; `mickey-hloc validate` says why.")
     return results

@@ -60,7 +60,7 @@ def fuse_poses(
     t: Tensor,
     weights: Tensor | None = None,
     max_rotation_deg: float = 10.0,
-    max_distance: float = 0.5,
+    max_distance_m: float = 0.5,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One camera's pose from several estimates of it, some of them wrong.
 
@@ -71,7 +71,7 @@ def fuse_poses(
         R, t: (N, 3, 3) and (N, 3) estimates of one cam_from_world, metres. Those that are not finite are left out.
         weights: (N,), >= 0, e.g. confidences; estimates of weight 0 take no part. Default: equal.
         max_rotation_deg: estimates further apart do not support each other.
-        max_distance: metres between camera positions; estimates further apart do not support each other.
+        max_distance_m: metres between camera positions; estimates further apart do not support each other.
 
     Returns:
         R (3, 3), t (3,) and which estimates agree with them, (N,) bool.
@@ -92,13 +92,13 @@ def fuse_poses(
     positions = inverse(R, t)[1]
 
     near = rotation_angle_deg(R[:, None].transpose(-1, -2) @ R[None]) <= max_rotation_deg
-    near &= torch.cdist(positions, positions, compute_mode="donot_use_mm_for_euclid_dist") <= max_distance
+    near &= torch.cdist(positions, positions, compute_mode="donot_use_mm_for_euclid_dist") <= max_distance_m
     agree = near[(near * w).sum(dim=1).argmax()]
     for _ in range(2):
         R_fused = rotation_median(R[agree], w[agree])
         position = geometric_median(positions[agree], w[agree])
         close = (rotation_angle_deg(R_fused.T @ R) <= max_rotation_deg) & (
-            torch.linalg.vector_norm(positions - position, dim=-1) <= max_distance
+            torch.linalg.vector_norm(positions - position, dim=-1) <= max_distance_m
         )
         if not bool(close.any()) or bool((close == agree).all()):
             break

@@ -44,6 +44,7 @@ def test_queries_and_windows_count_without_gaps(tmp_path):
     scene = read_scene(write(tmp_path / "s", [0, 1, 3, 5, 6, 7, 8, 9, 10, 11, 12]))
     assert scene.queries("multi9") == [frame_path(1, 11)]
     assert scene.queries() == [frame_path(1, n) for n in (0, 7, 12)]
+    assert scene.queries("all") == scene.frames()
     assert scene.window(frame_path(1, 11)) == [frame_path(1, n) for n in (1, 3, 5, 6, 7, 8, 9, 10, 11)]
     assert scene.window(frame_path(1, 1)) == [frame_path(1, 0), frame_path(1, 1)]
 

@@ -84,6 +84,7 @@ def test_multi_frame_track_scores_every_tenth_from_the_tenth(dataset, tmp_path):
     submission = zip_of(tmp_path / "s.zip", **{scene: perfect(poses) for scene, poses in truth.items()})
     results = evaluate_submission(submission, folder, track="multi9")
     assert results[1].frames == [frame(10), frame(20)]
+    assert len(evaluate_submission(submission, folder, track="all")[0].frames) == 23
 
 
 def test_missing_frames_scenes_and_strangers(dataset, tmp_path):
@@ -146,6 +147,7 @@ def test_wrong_input_on_the_command_line(dataset, tmp_path, capsys):
     cases = {
         ("s.zip", "test"): "withheld",
         ("s.zip", "train"): "No folder",
+        ("s.zip", "val"): "has no scene of",
         ("no.zip", "val"): "not a readable zip",
         ("absent.zip", "val"): "No submission",
     }
