@@ -149,6 +149,8 @@ def _load(name: str, options: TransformersOptions) -> tuple[Any, Any]:
     arguments = {"local_files_only": local}
     try:
         config = transformers.AutoConfig.from_pretrained(name, **arguments)
+        if type(config) not in transformers.MODEL_FOR_DEPTH_ESTIMATION_MAPPING:
+            raise WeightsError(f"'{name}' is no depth network: its type is '{config.model_type}'.")
         check_metric(config, name, options)
         processor = transformers.AutoImageProcessor.from_pretrained(name, **arguments)
         model, report = transformers.AutoModelForDepthEstimation.from_pretrained(
