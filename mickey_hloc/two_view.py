@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mickey_hloc.depth import get_depth_source
 from mickey_hloc.depth.mickey import DepthSamples, MickeyDepth
@@ -94,13 +95,13 @@ class TwoViewResult:
     Attributes:
         pose: the relative pose cam1_from_cam0, or a failure.
         problem: keypoints, depths and K of both views, as the solver saw them.
-        metric_keypoints: MicKey's output for both images, where it ran.
+        keypoint_scores: (N0,) and (N1,), of the keypoints in the problem.
         seconds: time by stage.
     """
 
     pose: RelativePose
     problem: PoseProblem
-    metric_keypoints: tuple[MetricKeypoints, MetricKeypoints] | None
+    keypoint_scores: tuple[Tensor, Tensor]
     seconds: dict[str, float]
 
 
@@ -123,7 +124,8 @@ class TwoViewEstimator:
         if self.solver.needs == "probability" and options.feature != "mickey":
             raise InputError(f"Solver '{self.solver_name}' needs MicKey's probabilities; choose another for sift.")
         self.needs_model = options.feature == "mickey" or options.depth == "mickey"
-        self.depth = None if options.depth == "mickey" else get_depth_source(options.depth, image_dir=image_dir)
+        own_depth = options.depth == "mickey"
+        self.depth = None if own_depth else get_depth_source(options.depth, image_dir=image_dir, upright=True)
 
     @cached_property
     def model(self) -> MicKey:
@@ -151,7 +153,8 @@ class TwoViewEstimator:
         with _timed(seconds, "solver"):
             reason = next((f"{p.name} is of a single colour" for p in photos if _is_blank(p)), "")
             pose = RelativePose.failure(reason) if reason else self.solver.solve(problem, seed)
-        return TwoViewResult(pose, problem, metric, seconds)
+        scores = features[0].keypoint_scores[0].cpu(), features[1].keypoint_scores[0].cpu()
+        return TwoViewResult(pose, problem, scores, seconds)
 
     def _metric_keypoints(self, photos: tuple[Photo, Photo]) -> tuple[MetricKeypoints, MetricKeypoints]:
         o = self.options

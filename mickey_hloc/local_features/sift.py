@@ -33,7 +33,7 @@ class SiftExtractor(LocalExtractor):
     def _extract_one(self, grey: np.ndarray) -> dict[str, np.ndarray]:
         options: SiftOptions = self.options
         # Without precise upscaling OpenCV's first octave is a quarter of a pixel off: pixel centres are at integers.
-        sift = cv2.SIFT_create(
+        sift = cv2.SIFT_create(  # type: ignore[attr-defined]
             nfeatures=options.max_keypoints,
             contrastThreshold=options.contrast_threshold,
             enable_precise_upscale=True,

@@ -1,6 +1,5 @@
 """From descriptors to matches: MicKey's dual softmax with a dustbin (Eq. 3), mutual nearest neighbours, ratio test."""
 
-import kornia.feature
 import torch
 from torch import Tensor, nn
 
@@ -55,6 +54,8 @@ def match_with_ratio_test(descriptors0: Tensor, descriptors1: Tensor, max_ratio:
     Returns:
         matches (M, 2) int64 and scores (M,) in [0, 1]: 1 - ratio.
     """
+    import kornia.feature  # slow to import, and only needed here
+
     if min(descriptors0.shape[1], descriptors1.shape[1]) < 2:  # a ratio needs a second neighbour
         return descriptors0.new_zeros((0, 2), dtype=torch.int64), descriptors0.new_zeros(0)
     ratios, matches = kornia.feature.match_smnn(descriptors0.T.contiguous(), descriptors1.T.contiguous(), max_ratio)

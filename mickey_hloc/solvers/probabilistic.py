@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.geometry import kabsch
+from mickey_hloc.model.matching import mutual_nearest_neighbours
 from mickey_hloc.solvers.base import PoseProblem, RelativePose, Solver
 from mickey_hloc.solvers.sampling import sample_without_replacement
 from mickey_hloc.solvers.support import SupportOptions, conclude, require, soft_inlier_count, too_few
@@ -63,16 +64,16 @@ class ProbabilisticSolver(Solver):
 
     def _solve(self, problem: PoseProblem, generator: torch.Generator) -> RelativePose:
         o: ProbabilisticOptions = self.options
-        assert problem.probability is not None
-        cells = sample_without_replacement(_usable_probability(problem), o.num_sets, o.num_samples, generator)
-        n1 = problem.probability.shape[1]
+        probability = _usable_probability(problem)
+        cells = sample_without_replacement(probability, o.num_sets, o.num_samples, generator)
+        n1 = probability.shape[1]
         correspondences = torch.stack([cells // n1, cells % n1], dim=-1) if n1 else cells.new_zeros((0, 0, 2))
         if cells.shape[1] < o.minimal:
             what = "correspondences have a probability above 0 and depth in both images"
             return too_few(correspondences[0] if len(correspondences) else cells.new_zeros((0, 2)), o.minimal, what)
         points0, points1 = problem.view0.points(), problem.view1.points()
         X, Y = points0[correspondences[..., 0]], points1[correspondences[..., 1]]
-        hypotheses = _draw_hypotheses(problem.probability.flatten()[cells], o, generator)
+        hypotheses = _draw_hypotheses(probability.flatten()[cells], o, generator)
         R, t = _best_of_each_set(X, Y, hypotheses, o)
         R, t, scores = _refine(R, t, X, Y, o)
         best = int(scores.argmax())
@@ -82,8 +83,21 @@ class ProbabilisticSolver(Solver):
         def residual(pairs: Tensor) -> Tensor:
             return _residuals(R_best, t_best, points0[pairs[:, 0]], points1[pairs[:, 1]])
 
-        threshold = o.inlier_threshold_m
-        return conclude(problem, R_best, t_best, correspondences[best], residual, threshold, o.minimal, o, generator)
+        # A drawn set holds every likely partner of a keypoint, most of them wrong by construction; whether the pose is
+        # right is asked of the most likely partners alone.
+        evidence, _ = mutual_nearest_neighbours(probability)
+        return conclude(
+            problem,
+            R_best,
+            t_best,
+            correspondences[best],
+            residual,
+            o.inlier_threshold_m,
+            o.minimal,
+            o,
+            generator,
+            evidence=evidence,
+        )
 
 
 def _usable_probability(problem: PoseProblem) -> Tensor:

@@ -148,12 +148,17 @@ def conclude(
     generator: torch.Generator,
     points: Tensor | None = None,
     residuals_m: Tensor | None = None,
+    evidence: Tensor | None = None,
 ) -> RelativePose:
-    """The pose (R (3, 3), t (3,) of cam1_from_cam0) as a result, or a failure where ``assess`` refuses it."""
+    """The pose (R (3, 3), t (3,) of cam1_from_cam0) as a result, or a failure where ``assess`` refuses it.
+
+    ``evidence`` (E, 2) are the correspondences to judge it by, where they are others than those that were weighed.
+    """
     weighed = correspondences.cpu().numpy()
     if not bool(torch.isfinite(R).all() & torch.isfinite(t).all()):
         return RelativePose.failure("the correspondences agree with no pose", weighed)
-    support = assess(problem, correspondences, residual, threshold, minimal, options, generator, points, residuals_m)
+    judged = correspondences if evidence is None else evidence
+    support = assess(problem, judged, residual, threshold, minimal, options, generator, points, residuals_m)
     if support.reason:
         return RelativePose.failure(support.reason, weighed)
     residuals = residual(correspondences)

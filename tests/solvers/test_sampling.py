@@ -1,0 +1,75 @@
+"""Weighted sampling without replacement: the distribution, the sizes, the limits."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mickey_hloc.solvers.sampling import sample_without_replacement
+
+
+def _draw(weights, num_sets, num_samples, seed=0):
+    return sample_without_replacement(weights, num_sets, num_samples, torch.Generator().manual_seed(seed))
+
+
+@given(st.integers(1, 400), st.integers(1, 50), st.integers(0, 2**31))
+def test_sets_are_distinct_cells_of_positive_weight(num_cells: int, num_samples: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.rand(num_cells, generator=generator) ** 8
+    weights[torch.rand(num_cells, generator=generator) < 0.3] = 0.0
+    cells = _draw(weights, 3, num_samples, seed)
+    expected = min(num_samples, int((weights > 0).sum()))
+    assert cells.shape == (3, expected)
+    assert all(len(set(row.tolist())) == expected for row in cells)
+    assert bool((weights[cells] > 0).all())
+
+
+@pytest.mark.parametrize("power", [0, 2, 12])
+def test_the_distribution_is_that_of_multinomial(power: int) -> None:
+    """Both how often a cell is drawn and how often it comes first agree; 400 cells use the light process too."""
+    num_sets, num_samples = 40_000, 4
+    weights = torch.rand(400, generator=torch.Generator().manual_seed(1)) ** power
+    ours = _draw(weights, num_sets, num_samples)
+    generator = torch.Generator().manual_seed(2)
+    theirs = torch.multinomial(weights.expand(num_sets, -1), num_samples, generator=generator)
+    for a, b in ((ours.flatten(), theirs.flatten()), (ours[:, 0], theirs[:, 0]), (ours[:, -1], theirs[:, -1])):
+        count_a, count_b = (torch.bincount(x, minlength=400).double() for x in (a, b))
+        often = (count_a + count_b) > 20
+        chi2 = ((count_a - count_b).square() / (count_a + count_b))[often].sum()
+        degrees = int(often.sum())
+        assert chi2 < degrees + 5 * (2 * degrees) ** 0.5
+
+
+def test_the_first_draw_follows_the_weights() -> None:
+    weights = torch.tensor([1.0, 2.0, 0.0, 7.0])
+    first = _draw(weights, 50_000, 1)[:, 0]
+    torch.testing.assert_close(torch.bincount(first, minlength=4) / 50_000, weights / 10, atol=0.01, rtol=0)
+
+
+def test_more_cells_than_multinomial_can_take() -> None:
+    """2^24 is torch.multinomial's limit. All mass but a trace lies on 100 cells at the far end."""
+    weights = torch.full((5000 * 5000,), 1e-12)
+    weights[-100:] = 1.0
+    cells = _draw(weights, 2, 300)
+    assert cells.shape == (2, 300)
+    for row in cells:
+        assert len(set(row.tolist())) == 300
+        assert int((row >= len(weights) - 100).sum()) == 100
+        assert int(row.min()) < len(weights) // 2  # light cells from the near half are reached as well
+
+
+def test_the_same_seed_gives_the_same_sets() -> None:
+    weights = torch.rand(300, 300, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(_draw(weights, 5, 100, seed=3), _draw(weights, 5, 100, seed=3))
+    assert not torch.equal(_draw(weights, 5, 100, seed=3), _draw(weights, 5, 100, seed=4))
+
+
+def test_nothing_to_draw_from() -> None:
+    assert _draw(torch.zeros(10), 2, 3).shape == (2, 0)
+    assert _draw(torch.zeros(0), 2, 3).shape == (2, 0)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1.0])
+def test_impossible_weights_are_refused(bad: float) -> None:
+    with pytest.raises(ValueError, match="finite and not negative"):
+        _draw(torch.tensor([1.0, bad]), 1, 1)
