@@ -181,18 +181,20 @@ def _read_published(path: Path) -> tuple[MicKeyOptions, dict[str, Tensor]]:
 
 
 def _published_options(state: Mapping[str, Tensor], path: Path) -> MicKeyOptions:
-    heads = {h: _head_options(state, f"{h}_head.", path) for h in ("offset", "depth", "score", "descriptor")}
-    return MicKeyOptions(**heads)
+    offset, depth, score, descriptor = (
+        _head_options(state, f"{head}_head.", path) for head in ("offset", "depth", "score", "descriptor")
+    )
+    return MicKeyOptions(offset=offset, depth=depth, score=score, descriptor=descriptor)
 
 
 def _head_options(state: Mapping[str, Tensor], prefix: str, path: Path) -> HeadOptions:
     layers = {k.removeprefix(prefix).split(".")[2] for k in state if k.startswith(prefix + "att_layer.layers.")}
     try:
-        widths = tuple(state[f"{prefix}resblock{i}.conv1.weight"].shape[0] for i in (1, 2, 3, 4))
+        w1, w2, w3, w4 = (state[f"{prefix}resblock{i}.conv1.weight"].shape[0] for i in (1, 2, 3, 4))
         mlp_hidden = state[f"{prefix}att_layer.layers.0.mlp.0.weight"].shape[0] if layers else 0
     except KeyError as error:
         raise WeightsError(f"{path} is not a complete MicKey checkpoint: {error.args[0]} is missing.") from error
-    return HeadOptions(widths=widths, num_attention_layers=len(layers), mlp_hidden=mlp_hidden)
+    return HeadOptions(widths=(w1, w2, w3, w4), num_attention_layers=len(layers), mlp_hidden=mlp_hidden)
 
 
 def _read_encoder(

@@ -76,7 +76,7 @@ class DinoV2(Encoder):
     frozen = True
 
     def __init__(self, options: DinoV2Options) -> None:
-        from timm.layers import PatchEmbed
+        from timm.layers.patch_embed import PatchEmbed
         from timm.models.vision_transformer import Block
 
         super().__init__(options)
@@ -89,6 +89,7 @@ class DinoV2(Encoder):
         self.pos_embed = nn.Parameter(torch.zeros(1, num_positions, c))
         if has_registers:
             self.reg_token = nn.Parameter(torch.zeros(1, options.num_registers, c))
+        layer_norm: Any = partial(nn.LayerNorm, eps=1e-6)
         self.blocks = nn.ModuleList(
             Block(
                 dim=c,
@@ -96,7 +97,7 @@ class DinoV2(Encoder):
                 mlp_ratio=options.mlp_hidden / c,
                 qkv_bias=True,
                 init_values=1e-5,
-                norm_layer=partial(nn.LayerNorm, eps=1e-6),
+                norm_layer=layer_norm,
             )
             for _ in range(options.num_blocks)
         )
@@ -118,12 +119,10 @@ class DinoV2(Encoder):
         patches = self.patch_embed(images)
         rows, columns = patches.shape[-2:]
         tokens = patches.flatten(2).transpose(1, 2) + self._patch_positions(rows, columns)
-        class_token = self.cls_token
-        prefix = [class_token]
         if self.options.num_registers:
-            prefix.append(self.reg_token)
+            prefix: list[Tensor] = [self.cls_token, self.reg_token]
         else:
-            prefix = [class_token + self.pos_embed[:, :1]]
+            prefix = [self.cls_token + self.pos_embed[:, :1]]
         tokens = torch.cat([p.expand(len(tokens), -1, -1) for p in prefix] + [tokens], dim=1)
         for block in self.blocks:
             tokens = block(tokens)

@@ -189,5 +189,5 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 
 def _cpu_multiplies_bf16() -> bool:
     """Whether the CPU has bfloat16 instructions; without them autocast is slower than float32."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
