@@ -27,7 +27,7 @@ class AugmentOptions:
         share: probability that each of blur, motion blur and compression is applied.
     """
 
-    exposure_stops: Range = (-0.8, 0.6)
+    exposure_stops: Range = (-0.8, 0.35)
     gamma: Range = (0.8, 1.25)
     white_balance: float = 0.15
     saturation: Range = (0.6, 1.2)

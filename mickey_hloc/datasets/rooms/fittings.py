@@ -127,11 +127,12 @@ def ceiling_lamp(rng: Rng, height: float) -> tuple[list[Box], float]:
 
 
 def rug(rng: Rng) -> list[Box]:
-    """A rug of 1.2 x 0.7 to 3 x 2 m, a centimetre thick, around the local origin."""
+    """A rug of 1.2 x 0.7 to 3 x 2 m, about a centimetre thick, around the local origin."""
     x, y = pick(rng, [(0.6, 0.35), (0.85, 0.6), (1.0, 0.7), (1.15, 0.8), (1.5, 1.0)])
     colors = tuple(m.any_color(rng, (0.2, 0.7), (0.2, 0.85)) for _ in range(3))
     top = Material("rug", colors, (between(rng, 0.1, 0.3),), wear=0.15)
-    return [block(Material("fabric", colors[:1]), (-x, x), (-y, y), (0.0, 0.01), top=top, casts_shadow=False)]
+    thick = between(rng, 0.006, 0.015)  # uneven, as two rugs may overlap
+    return [block(Material("fabric", colors[:1]), (-x, x), (-y, y), (0.0, thick), top=top, casts_shadow=False)]
 
 
 def floor_lamp(rng: Rng) -> list[Box]:
