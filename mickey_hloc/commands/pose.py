@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
     return 0 if result.pose.success else 1
 
 
-def estimate(args: argparse.Namespace, photos: tuple[Photo, Photo], image_dir: Path) -> TwoViewResult:
-    """Run what the shared arguments ask for; warnings of the model become notes on stderr."""
+def make_estimator(args: argparse.Namespace, image_dir: Path) -> TwoViewEstimator:
+    """What the shared arguments ask for."""
     options = TwoViewOptions(
         feature=args.feature,
         weights=args.weights,
@@ -75,7 +75,12 @@ def estimate(args: argparse.Namespace, photos: tuple[Photo, Photo], image_dir: P
         solver_options=parse_options(args.solver_option),
         focal_correction=args.focal_correction,
     )
-    estimator = TwoViewEstimator(options, image_dir=image_dir)
+    return TwoViewEstimator(options, image_dir=image_dir)
+
+
+def estimate(args: argparse.Namespace, photos: tuple[Photo, Photo], image_dir: Path) -> TwoViewResult:
+    """Run what the shared arguments ask for; warnings of the model become notes on stderr."""
+    estimator = make_estimator(args, image_dir)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         result = estimator.estimate(photos[0], photos[1], seed=args.seed)
@@ -103,15 +108,24 @@ def parse_options(pairs: list[str]) -> dict[str, Any]:
 
 
 def load_photos(
-    paths: tuple[Path, Path], intrinsics: Path | None, focal: tuple[float, float] | None
+    paths: tuple[Path, Path],
+    intrinsics: Path | None,
+    focal: tuple[float, float] | None,
+    image_dir: Path | None = None,
 ) -> tuple[tuple[Photo, Photo], Path]:
-    """Read two photos with their cameras, named relative to their common folder, which is returned too.
+    """Read two photos with their cameras, named relative to ``image_dir``, which is returned too.
+
+    Args:
+        paths: the reference and the query.
+        intrinsics: a file of lines ``name fx fy cx cy w h``.
+        focal: in pixels, of each photo, where there is no such file. Neither: EXIF.
+        image_dir: default: the folder that both lie in or under.
 
     Raises:
         InputError: an image or its intrinsics cannot be used.
     """
     table = None if intrinsics is None else read_intrinsics(intrinsics)
-    folder = Path(os.path.commonpath([path.absolute().parent for path in paths]))
+    folder = image_dir or Path(os.path.commonpath([path.absolute().parent for path in paths]))
     photos = []
     for i, path in enumerate(paths):
         image = read_image(path)
@@ -123,7 +137,7 @@ def load_photos(
             camera = Intrinsics.from_focal(focal[i], width, height)
         else:
             camera = _camera_from_exif(path, width, height)
-        photos.append(Photo(path.absolute().relative_to(folder).as_posix(), image, camera.K))
+        photos.append(Photo(path.absolute().relative_to(folder.absolute()).as_posix(), image, camera.K))
     return (photos[0], photos[1]), folder
 
 
