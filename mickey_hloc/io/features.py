@@ -1,0 +1,129 @@
+"""Reading features files in hloc's layout: a group per image with its keypoints and what belongs to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from mickey_hloc.errors import InputError
+from mickey_hloc.io.hdf5 import open_for_reading, read_array
+
+PER_KEYPOINT = ("keypoint_scores", "depths", "scores", "scales", "oris")  # datasets with one entry a keypoint
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFeatures:
+    """What a features file says of one image; all arrays are float32.
+
+    Attributes:
+        keypoints: (N, 2) pixels of the original image, centre of the top-left pixel = (0, 0).
+        keypoint_scores: (N,), where stored.
+        depths: (N,) metres, where stored; non-finite or <= 0 means unusable.
+        descriptors: (D, N), where stored and asked for.
+        image_size: (width, height), where stored.
+    """
+
+    keypoints: np.ndarray
+    keypoint_scores: np.ndarray | None = None
+    depths: np.ndarray | None = None
+    descriptors: np.ndarray | None = None
+    image_size: tuple[int, int] | None = None
+
+
+class FeatureFile:
+    """A features file open for reading; use it in a ``with`` block.
+
+    Raises:
+        InputError: no such file, or not readable as HDF5.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._file = open_for_reading(self.path, "features file")
+
+    def __enter__(self) -> FeatureFile:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """The attributes of the whole file, e.g. how it was made (see ``mickey_hloc.io.feature_store``)."""
+        return dict(self._file.attrs)
+
+    def names(self) -> list[str]:
+        """The images, sorted."""
+        return image_names(self._file)
+
+    def __contains__(self, name: str) -> bool:
+        return isinstance(self._file.get(name), h5py.Group)
+
+    def read(self, name: str, descriptors: bool = False) -> ImageFeatures:
+        """The features of one image.
+
+        Raises:
+            InputError: the image is not in the file, or its group is incomplete or inconsistent.
+        """
+        group = self._file.get(name)
+        if not isinstance(group, h5py.Group):
+            raise InputError(f"{self.path} has no features of image '{name}'.")
+        where = f"image '{name}' in {self.path}"
+        keypoints = np.asarray(read_array(group, "keypoints", where), dtype=np.float32)
+        if keypoints.ndim != 2 or keypoints.shape[1] != 2:
+            raise InputError(f"'keypoints' of {where} has shape {keypoints.shape}, expected (N, 2).")
+        scores_key = "keypoint_scores" if "keypoint_scores" in group else "scores"
+        return ImageFeatures(
+            keypoints=keypoints,
+            keypoint_scores=_optional(group, scores_key, where, (len(keypoints),)),
+            depths=_optional(group, "depths", where, (len(keypoints),)),
+            descriptors=_optional(group, "descriptors", where, (None, len(keypoints))) if descriptors else None,
+            image_size=_image_size(group, where),
+        )
+
+
+def _optional(group: h5py.Group, key: str, where: str, shape: tuple[int | None, ...]) -> np.ndarray | None:
+    if key not in group:
+        return None
+    values = np.asarray(read_array(group, key, where), dtype=np.float32)
+    if values.ndim != len(shape) or any(
+        want not in (None, have) for have, want in zip(values.shape, shape, strict=True)
+    ):
+        raise InputError(f"'{key}' of {where} has shape {values.shape}, which does not fit its {shape[-1]} keypoints.")
+    return values
+
+
+def _image_size(group: h5py.Group, where: str) -> tuple[int, int] | None:
+    if "image_size" not in group:
+        return None
+    size = np.asarray(read_array(group, "image_size", where)).ravel()
+    if len(size) != 2:
+        raise InputError(f"'image_size' of {where} has {len(size)} numbers, expected width and height.")
+    return int(size[0]), int(size[1])
+
+
+def image_names(file: h5py.File) -> list[str]:
+    """Names of the groups that hold datasets, sorted; names with folders are nested groups."""
+    names: set[str] = set()
+
+    def visit(_: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            names.add(item.parent.name.strip("/"))
+
+    file.visititems(visit)
+    return sorted(names)
+
+
+def is_complete(group: object, required: frozenset[str]) -> bool:
+    """Whether an image's group has every required dataset, of fitting lengths: a half-written one has not."""
+    if not isinstance(group, h5py.Group) or not all(isinstance(group.get(k), h5py.Dataset) for k in required):
+        return False
+    keypoints = group["keypoints"]
+    if keypoints.ndim != 2 or keypoints.shape[1] != 2:
+        return False
+    per_keypoint = all(group[k].shape == keypoints.shape[:1] for k in PER_KEYPOINT if k in group)
+    descriptors = "descriptors" not in group or group["descriptors"].shape[-1:] == keypoints.shape[:1]
+    return bool(per_keypoint and descriptors)

@@ -1,0 +1,80 @@
+"""Reading matches files in hloc's layout, with or without hloc installed.
+
+A pair's group is named ``name0/name1`` with the slashes inside the names turned into dashes (older files: joined by an
+underscore). It may be stored in either order; ``matches0`` has for each keypoint of the first image the index of its
+partner, or -1.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from mickey_hloc.errors import InputError
+from mickey_hloc.io.hdf5 import open_for_reading, read_array
+
+
+class MatchFile:
+    """A matches file open for reading; use it in a ``with`` block.
+
+    Raises:
+        InputError: no such file, or not readable as HDF5.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._file = open_for_reading(self.path, "matches file")
+
+    def __enter__(self) -> MatchFile:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
+    def read(self, name0: str, name1: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """The matches of a pair.
+
+        Returns:
+            (M, 2) int64 keypoint indices of image 0 and image 1, and their scores (M,) float32 where stored.
+
+        Raises:
+            InputError: the pair is in the file in neither order, or its group is damaged.
+        """
+        group, is_reversed = self._find(name0, name1)
+        where = f"pair '{name0}' '{name1}' in {self.path}"
+        partner = np.asarray(read_array(group, "matches0", where), dtype=np.int64).ravel()
+        matched = np.flatnonzero(partner >= 0)
+        matches = np.stack([matched, partner[matched]], axis=-1)
+        scores = None
+        if "matching_scores0" in group:
+            stored = np.asarray(read_array(group, "matching_scores0", where), dtype=np.float32).ravel()
+            if stored.shape != partner.shape:
+                raise InputError(
+                    f"'matching_scores0' of {where} has {len(stored)} entries for {len(partner)} keypoints."
+                )
+            scores = stored[matched]
+        return (matches[:, ::-1].copy() if is_reversed else matches), scores
+
+    def __contains__(self, pair: tuple[str, str]) -> bool:
+        return self._lookup(*pair) is not None
+
+    def _find(self, name0: str, name1: str) -> tuple[h5py.Group, bool]:
+        found = self._lookup(name0, name1)
+        if found is None:
+            raise InputError(f"{self.path} has no matches of the pair '{name0}' '{name1}'.")
+        return found
+
+    def _lookup(self, name0: str, name1: str) -> tuple[h5py.Group, bool] | None:
+        for separator in ("/", "_"):
+            for first, second, is_reversed in ((name0, name1, False), (name1, name0, True)):
+                group = self._file.get(pair_key(first, second, separator))
+                if isinstance(group, h5py.Group):
+                    return group, is_reversed
+        return None
+
+
+def pair_key(name0: str, name1: str, separator: str = "/") -> str:
+    """The group's name of a pair in hloc's matches files."""
+    return separator.join(name.replace("/", "-") for name in (name0, name1))

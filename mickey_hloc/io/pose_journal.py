@@ -1,0 +1,135 @@
+"""Writing poses files so that a ``kill -9`` at any moment loses at most the batch under way.
+
+Finished pairs are appended to ``<poses>.txt.journal``, a batch at a time, each followed by an fsync. A kill in the
+middle of a write leaves a last line without its end, which the next run cuts off. At the end the poses file is written
+in the order of the pairs file and renamed into place: its bytes do not depend on interruptions. Then the journal is
+removed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+from mickey_hloc.io.locks import file_lock
+from mickey_hloc.io.origin import ORIGIN_KEY, check_origin
+from mickey_hloc.io.poses import FAILED, HEADER, Pair, format_pair, read_poses
+from mickey_hloc.solvers.base import RelativePose
+
+_ORIGIN_PREFIX = f"# {ORIGIN_KEY} "
+_WITNESS_PREFIX = "# mickey_hloc_input "
+
+
+class PoseJournal:
+    """A poses file that is being written; use it in a ``with`` block.
+
+    Args:
+        path: the poses file.
+        origin: one line that says what the poses are made from; a file or journal made otherwise is refused.
+        overwrite: throw away what is there.
+
+    Attributes:
+        poses: what is safely stored, by pair.
+        finished: the pairs that the poses file has from an earlier, finished run.
+        witness: a stored pair and the checksum of its input, where one was recorded: it tells whether the input has
+            changed since.
+
+    Raises:
+        InputError: the file was made otherwise or cannot be read, or another process is writing it.
+    """
+
+    def __init__(self, path: Path, origin: str, overwrite: bool = False) -> None:
+        self.path = Path(path)
+        self.origin = origin
+        self.overwrite = overwrite
+        self.poses: dict[Pair, RelativePose] = {}
+        self._lines: dict[Pair, str] = {}  # kept as read: a number that is parsed and written again may change
+        self.witness: tuple[Pair, str] | None = None
+        self._journal_path = self.path.with_name(self.path.name + ".journal")
+        # A file of its own: closing any handle of a locked file drops the lock.
+        self._lock_path = self.path.with_name(f".{self.path.name}.lock")
+        self.finished: set[Pair] = set()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> PoseJournal:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            stack.enter_context(file_lock(self._lock_path, str(self.path)))
+            stack.callback(self._lock_path.unlink)
+            if self.overwrite:
+                self.path.unlink(missing_ok=True)
+                self._journal_path.unlink(missing_ok=True)
+            if self.path.exists():
+                self._load(self.path)
+                self.finished = set(self.poses)
+            self._cut_off_half_line()
+            if self._journal_path.exists():
+                self._load(self._journal_path)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def add(self, poses: Mapping[Pair, RelativePose], witness: tuple[Pair, str] | None = None) -> None:
+        """Store a batch for good. The first ``witness`` given is kept."""
+        lines = [] if self._journal_path.exists() else [HEADER, _ORIGIN_PREFIX + self.origin]
+        if self.witness is None and witness is not None:
+            self.witness = witness
+            lines.append(_witness_line(witness))
+        self._lines.update({pair: format_pair(*pair, pose) for pair, pose in poses.items()})
+        lines += [self._lines[pair] for pair in poses]
+        with self._journal_path.open("ab") as file:
+            _write_through(file, lines)
+        self.poses.update(poses)
+
+    def finish(self, pairs: Sequence[Pair], unstored: Mapping[Pair, RelativePose] | None = None) -> None:
+        """Write the poses file: these pairs in this order, those in ``unstored`` as they are there."""
+        lines = [HEADER, _ORIGIN_PREFIX + self.origin]
+        if self.witness is not None:
+            lines.append(_witness_line(self.witness))
+        new = {pair: format_pair(*pair, pose) for pair, pose in (unstored or {}).items()}
+        lines += [new[pair] if pair in new else self._lines[pair] for pair in pairs]
+        temporary = self.path.with_name(f".{self.path.name}.tmp")  # one name: a killed run leaves no second one
+        with temporary.open("wb") as file:
+            _write_through(file, lines)
+        os.replace(temporary, self.path)
+        self._journal_path.unlink(missing_ok=True)
+
+    def _cut_off_half_line(self) -> None:
+        if not self._journal_path.exists():
+            return
+        content = self._journal_path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if _ORIGIN_PREFIX.encode() not in whole:  # killed while the header was written
+            self._journal_path.unlink()
+        elif len(whole) < len(content):
+            os.truncate(self._journal_path, len(whole))
+
+    def _load(self, path: Path) -> None:
+        poses = read_poses(path)
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        comments = [line for line in lines if line.startswith("#") and not line.startswith(FAILED)]
+        origins = [line.removeprefix(_ORIGIN_PREFIX) for line in comments if line.startswith(_ORIGIN_PREFIX)]
+        check_origin(origins[0] if origins else None, self.origin, path)
+        for line in comments:
+            if line.startswith(_WITNESS_PREFIX):
+                name0, name1, digest = line.removeprefix(_WITNESS_PREFIX).split()
+                self.witness = (name0, name1), digest
+        self.poses.update(poses)
+        self._lines.update(zip(poses, [line for line in lines if line not in comments], strict=True))
+
+
+def _write_through(file: IO[bytes], lines: Sequence[str]) -> None:
+    """Write lines and wait until they are on the disk."""
+    file.write(("\n".join(lines) + "\n").encode())
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _witness_line(witness: tuple[Pair, str]) -> str:
+    (name0, name1), digest = witness
+    return f"{_WITNESS_PREFIX}{name0} {name1} {digest}"
