@@ -1,0 +1,210 @@
+"""Images for extraction: found, grouped by the size the network sees, decoded in parallel, resized as hloc does."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import PIL.Image
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from mickey_hloc.depth.dense import read_image_size
+from mickey_hloc.errors import InputError
+from mickey_hloc.io.images import read_image
+from mickey_hloc.io.text import read_rows
+
+Size = tuple[int, int]  # width, height
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """hloc's ``preprocessing`` settings, with its meanings.
+
+    Attributes:
+        globs: patterns of the image files, searched in all sub-folders; used where no list of images is given.
+        grayscale: the network sees grey images.
+        resize_max: px, larger images are shrunk to this longer side. None: no resizing.
+        resize_force: smaller images are enlarged to it as well.
+        interpolation: "cv2_area", "cv2_linear", "cv2_cubic", "pil_linear", ...; OpenCV's or Pillow's names.
+    """
+
+    globs: Sequence[str] = ("*.jpg", "*.png", "*.jpeg", "*.JPG", "*.PNG")
+    grayscale: bool = False
+    resize_max: int | None = None
+    resize_force: bool = False
+    interpolation: str = "cv2_area"
+
+    def __post_init__(self) -> None:
+        if self.resize_max is not None and self.resize_max < 1:
+            raise InputError(f"resize_max is {self.resize_max}; it is a number of pixels, or None.")
+        _interpolation(self.interpolation)
+
+    def network_size(self, size: Size) -> Size:
+        """(width, height) after resizing."""
+        longest = max(size)
+        if self.resize_max is None or not (self.resize_force or longest > self.resize_max):
+            return size
+        scale = self.resize_max / longest
+        width, height = (max(1, round(side * scale)) for side in size)
+        return width, height
+
+
+class Decoded(NamedTuple):
+    """A batch of images of one size.
+
+    Attributes:
+        names: of those that could be read.
+        images: (B, 3 or 1, H, W) float32 in [0, 1].
+        original_sizes: (width, height) of each before resizing.
+        unreadable: name -> reason for the others.
+    """
+
+    names: list[str]
+    images: Tensor
+    original_sizes: list[Size]
+    unreadable: dict[str, str]
+
+
+def list_images(image_dir: Path, globs: Sequence[str], image_list: Path | Sequence[str | Path] | None) -> list[str]:
+    """Names of the images, relative to the folder with forward slashes, each once.
+
+    Args:
+        image_list: a file with a name a line (what follows the name is ignored), or the names themselves; all files
+            that fit ``globs`` where None, sorted.
+
+    Raises:
+        InputError: no such folder, list or image, or nothing found.
+    """
+    if not image_dir.is_dir():
+        raise InputError(f"No image folder {image_dir}.")
+    if image_list is None:
+        found = {path.relative_to(image_dir).as_posix() for glob in globs for path in image_dir.rglob(glob)}
+        if not found:
+            raise InputError(f"{image_dir} has no image that fits {', '.join(globs)}.")
+        return sorted(found)
+    if isinstance(image_list, (str, Path)):
+        names = [fields[0] for _, fields in read_rows(Path(image_list), "image list")]
+    else:
+        names = [name.as_posix() if isinstance(name, Path) else str(name) for name in image_list]
+    if not names:
+        raise InputError(f"The list of images {image_list if isinstance(image_list, (str, Path)) else ''} is empty.")
+    for name in names:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise InputError(f"Image name '{name}' leads out of {image_dir}; names are relative to the image folder.")
+        if not (image_dir / name).is_file():
+            raise InputError(f"No image '{name}' in {image_dir}, but the list of images has it.")
+    return list(dict.fromkeys(names))
+
+
+def plan_batches(
+    sizes: dict[str, Size], preprocessing: Preprocessing, batch_size: int, max_batch_pixels: int
+) -> list[list[str]]:
+    """Batches of images that have the same size for the network, larger images in smaller batches.
+
+    The plan depends on all images and not on which are done already: a resumed run sees the same batches as an
+    undisturbed one, and therefore computes the same numbers to the last bit.
+    """
+    by_size: dict[Size, list[str]] = {}
+    for name, size in sizes.items():
+        by_size.setdefault(preprocessing.network_size(size), []).append(name)
+    batches = []
+    for (width, height), names in by_size.items():
+        count = max(1, min(batch_size, max_batch_pixels // max(1, width * height)))
+        batches += [names[i : i + count] for i in range(0, len(names), count)]
+    return batches
+
+
+def image_sizes(
+    image_dir: Path, names: Sequence[str], num_workers: int, progress: bool = False
+) -> tuple[dict[str, Size], dict[str, str]]:
+    """(width, height) of each image from its header, in the order of names; and name -> reason of unreadable ones."""
+
+    def size_or_reason(name: str) -> Size | str:
+        try:
+            return read_image_size(image_dir / name)
+        except InputError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(max(1, num_workers)) as pool:
+        found = tqdm(pool.map(size_or_reason, names), total=len(names), desc="image sizes", disable=not progress)
+        results = dict(zip(names, found, strict=True))
+    sizes = {name: result for name, result in results.items() if not isinstance(result, str)}
+    return sizes, {name: result for name, result in results.items() if isinstance(result, str)}
+
+
+def decoded_batches(
+    image_dir: Path, batches: Sequence[list[str]], preprocessing: Preprocessing, num_workers: int, ahead: int = 2
+) -> Iterator[Decoded]:
+    """Decode the batches in order, in threads (decoders release Python's lock), ``ahead`` batches before their use."""
+
+    def decode(name: str) -> tuple[np.ndarray, Size] | str:
+        try:
+            return load_image(image_dir / name, preprocessing)
+        except InputError as error:
+            return str(error)
+
+    pool = ThreadPoolExecutor(max(1, num_workers))
+    try:
+        upcoming = iter(batches)
+        waiting: deque[list[tuple[str, Future[tuple[np.ndarray, Size] | str]]]] = deque()
+        while True:
+            for batch in islice(upcoming, ahead + 1 - len(waiting)):
+                waiting.append([(name, pool.submit(decode, name)) for name in batch])
+            if not waiting:
+                return
+            yield _collect({name: future.result() for name, future in waiting.popleft()})
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def load_image(path: Path, preprocessing: Preprocessing) -> tuple[np.ndarray, Size]:
+    """Read and resize one image: (3 or 1, H, W) float32 in [0, 1], and (width, height) of the file.
+
+    Raises:
+        InputError: it cannot be read, or only in part.
+    """
+    image = read_image(path, upright=False)  # hloc's and COLMAP's pixels
+    size = (image.shape[1], image.shape[0])
+    if preprocessing.grayscale:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    resized = _resize(image.astype(np.float32), preprocessing.network_size(size), preprocessing.interpolation)
+    planes = resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1)
+    return np.ascontiguousarray(planes) / np.float32(255), size
+
+
+def _collect(results: dict[str, tuple[np.ndarray, Size] | str]) -> Decoded:
+    good = {name: result for name, result in results.items() if not isinstance(result, str)}
+    images = torch.from_numpy(np.stack([image for image, _ in good.values()])) if good else torch.zeros(0, 3, 1, 1)
+    unreadable = {name: result for name, result in results.items() if isinstance(result, str)}
+    return Decoded(list(good), images, [size for _, size in good.values()], unreadable)
+
+
+def _interpolation(name: str) -> int:
+    library, _, method = name.partition("_")
+    if library == "cv2" and hasattr(cv2, f"INTER_{method.upper()}"):
+        return int(getattr(cv2, f"INTER_{method.upper()}"))
+    if library == "pil" and hasattr(PIL.Image.Resampling, "BILINEAR" if method == "linear" else method.upper()):
+        return int(PIL.Image.Resampling["BILINEAR" if method == "linear" else method.upper()])
+    raise InputError(f"Unknown interpolation '{name}'; it is cv2_area, cv2_linear, pil_linear or the like.")
+
+
+def _resize(image: np.ndarray, size: Size, interpolation: str) -> np.ndarray:
+    height, width = image.shape[:2]
+    if (width, height) == size:
+        return image
+    method = _interpolation(interpolation)
+    if interpolation.startswith("pil_"):
+        resized = PIL.Image.fromarray(image.astype(np.uint8)).resize(size, resample=PIL.Image.Resampling(method))
+        return np.asarray(resized, dtype=np.float32)
+    if method == cv2.INTER_AREA and (width < size[0] or height < size[1]):
+        method = cv2.INTER_LINEAR  # area averaging is made for shrinking
+    return np.asarray(cv2.resize(image, size, interpolation=method))
