@@ -1,0 +1,131 @@
+"""Absolute poses from relative ones: exact, either order of a pair, outlier references rejected, failures said."""
+
+import numpy as np
+import pycolmap
+import pytest
+from step_helpers import motion_error, random_motion
+
+from mickey_hloc import localize
+from mickey_hloc.cli import main as cli
+from mickey_hloc.errors import InputError
+from mickey_hloc.io.poses import read_absolute_poses, write_absolute_poses, write_poses
+from mickey_hloc.solvers import RelativePose
+
+QUERY = "query/q.jpg"
+
+
+def relative(pose: pycolmap.Rigid3d, confidence: float = 0.8) -> RelativePose:
+    return RelativePose(True, pose, score=10.0, confidence=confidence)
+
+
+@pytest.fixture
+def world():
+    """The query's pose and those of six references."""
+    random = np.random.default_rng(1)
+    return random_motion(random), {f"db/{i}.jpg": random_motion(random, 1.0, 2.0) for i in range(6)}
+
+
+def exact_pairs(query, references):
+    """Alternately query first and reference first."""
+    pairs = {}
+    for i, (name, pose) in enumerate(references.items()):
+        if i % 2:
+            pairs[QUERY, name] = relative(pose * query.inverse())
+        else:
+            pairs[name, QUERY] = relative(query * pose.inverse())
+    return pairs
+
+
+@pytest.mark.parametrize("count", [1, 2, 6])
+def test_exact_relative_poses_give_the_exact_pose(world, count):
+    query, references = world
+    found = localize.localize(
+        exact_pairs(query, references), references, options=localize.LocalizeOptions(max_references=count)
+    )
+    assert motion_error(found[QUERY].cam_from_world, query) < 1e-6
+    assert found[QUERY].inliers == list(references)[:count]
+    assert found[QUERY].confidence == pytest.approx(0.8)
+
+
+def test_outlier_references_are_rejected(world):
+    query, references = world
+    pairs = exact_pairs(query, references)
+    random = np.random.default_rng(2)
+    for pair in list(pairs)[:2]:  # the first ones, with the highest confidence
+        pairs[pair] = relative(random_motion(random, 1.0, 3.0), confidence=1.0)
+    found = localize.localize(pairs, references)[QUERY]
+    assert motion_error(found.cam_from_world, query) < 1e-6
+    assert found.inliers == list(references)[2:]
+    assert found.confidence == pytest.approx(4 * 0.8 / 6)
+
+
+def test_fusing_noisy_estimates_is_better_than_one(world):
+    query, references = world
+    random = np.random.default_rng(5)
+    errors = {1: [], 6: []}
+    for _ in range(30):
+        pairs = {
+            (name, QUERY): relative(random_motion(random, 0.03, 0.05) * query * pose.inverse())
+            for name, pose in references.items()
+        }
+        for count, of_count in errors.items():
+            options = localize.LocalizeOptions(max_references=count)
+            found = localize.localize(pairs, references, options=options)
+            of_count.append(motion_error(found[QUERY].cam_from_world, query))
+    assert np.median(errors[6]) < 0.7 * np.median(errors[1])
+
+
+def test_failures_are_said(world):
+    query, references = world
+    pairs = {pair: RelativePose.failure("no matches") for pair in exact_pairs(query, references)}
+    assert localize.localize(pairs, references)[QUERY].reason == "none of 6 pairs has a pose"
+    weak = {pair: relative(pose.cam1_from_cam0, 0.1) for pair, pose in exact_pairs(query, references).items()}
+    found = localize.localize(weak, references, options=localize.LocalizeOptions(min_confidence=0.5))
+    assert found[QUERY].cam_from_world is None
+    assert "confidence" in found[QUERY].reason
+    random = np.random.default_rng(3)
+    apart = {pair: relative(random_motion(random, 2.0, 9.0)) for pair in pairs}
+    found = localize.localize(apart, references, options=localize.LocalizeOptions(min_inliers=3))
+    assert found[QUERY].reason == "1 of 6 references agree, 3 are needed"
+
+
+def test_roles_must_be_clear(world):
+    query, references = world
+    pairs = exact_pairs(query, references)
+    with pytest.raises(InputError, match="name the queries"):
+        localize.localize(pairs, {**references, QUERY: query})
+    found = localize.localize(pairs, {**references, QUERY: query}, queries=[QUERY])
+    assert list(found) == [QUERY]
+    with pytest.raises(InputError, match="do the names agree"):
+        localize.localize(pairs, {"other.jpg": query})
+    with pytest.raises(InputError, match="max_references is 0"):
+        localize.LocalizeOptions(max_references=0)
+
+
+def test_the_command_writes_hlocs_results(tmp_path, world, capsys):
+    query, references = world
+    pairs = {**exact_pairs(query, references), ("query/lost.jpg", "db/0.jpg"): RelativePose.failure("dark")}
+    write_poses(tmp_path / "poses.txt", pairs)
+    write_absolute_poses(tmp_path / "references.txt", references)
+    arguments = ["localize", str(tmp_path / "poses.txt"), "--references", str(tmp_path / "references.txt")]
+    for names, written in (("full", QUERY), ("folder", QUERY), ("file", "q.jpg")):
+        assert cli([*arguments, "--output", str(tmp_path / "results.txt"), "--names", names]) == 0
+        results = read_absolute_poses(tmp_path / "results.txt")
+        assert list(results) == [written]
+        assert motion_error(results[written], query) < 1e-6
+    out = capsys.readouterr().out
+    assert "1 of 2 queries have a pose, 0 references rejected" in out
+    assert "failed query/lost.jpg: none of 1 pairs has a pose" in out
+    assert cli([*arguments, "--output", str(tmp_path / "r.txt"), "--min-confidence", "0.9"]) == 1
+    assert cli(["localize", str(tmp_path / "absent.txt"), *arguments[2:], "--output", str(tmp_path / "r.txt")]) == 2
+
+
+def test_names_that_would_coincide_are_refused(tmp_path, world):
+    query, references = world
+    pairs = {(f"cam{i}/q.jpg", "db/0.jpg"): relative(references["db/0.jpg"] * query.inverse()) for i in range(2)}
+    write_poses(tmp_path / "poses.txt", pairs)
+    write_absolute_poses(tmp_path / "references.txt", references)
+    with pytest.raises(InputError, match="same name"):
+        localize.main(
+            tmp_path / "poses.txt", tmp_path / "references.txt", tmp_path / "r.txt", prepend_camera_name=False
+        )
