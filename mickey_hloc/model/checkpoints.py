@@ -1,4 +1,4 @@
-"""Checkpoints: the published Lightning format and our own (safetensors with the model's options in the metadata)."""
+"""Loading models, and our own checkpoint format: safetensors with the model's options in the metadata."""
 
 import json
 import os
@@ -15,28 +15,12 @@ from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.model import weights
 from mickey_hloc.model.encoder import fold_dinov2_registers, read_dinov2_options
-from mickey_hloc.model.heads import HeadOptions
 from mickey_hloc.model.matching import DualSoftmax
 from mickey_hloc.model.mickey import MicKey, MicKeyOptions
+from mickey_hloc.model.published import listed, read_published
 
 METADATA_KEY = "mickey_hloc"
 
-_EXTRACTOR = "compute_matches.extractor."
-# Published prefix -> ours. A head's own names are the published ones.
-_PUBLISHED_PREFIXES = {
-    _EXTRACTOR + "det_offset.": "offset_head.",
-    _EXTRACTOR + "depth_head.": "depth_head.",
-    _EXTRACTOR + "det_head.": "score_head.",
-    _EXTRACTOR + "dsc_head.": "descriptor_head.",
-    "compute_matches.matcher.matching_mat.": "matcher.",
-}
-# Constants the published score head stores beside its weights.
-_SCORE_CONSTANTS = {
-    "eps": torch.tensor(1e-16),
-    "offset_par1": torch.tensor(0.5),
-    "offset_par2": torch.tensor(2.0),
-    "ones_kernel": torch.ones(1, 1, 3, 3),
-}
 _DINOV2_BY_CHANNELS = {384: "dinov2_vits14", 768: "dinov2_vitb14", 1024: "dinov2_vitl14"}
 
 
@@ -117,30 +101,8 @@ def save_model(model: MicKey, path: str | os.PathLike[str], include_encoder: boo
     return path
 
 
-def save_published(model: MicKey, path: str | os.PathLike[str]) -> Path:
-    """Write the published Lightning format (key ``state_dict``, without the encoder), for the reference code.
-
-    Raises:
-        InputError: the model has something that format cannot say (a depth activation other than linear).
-    """
-    o = model.options
-    if (o.depth_activation, o.depth_scale_m, o.score_temperature, o.match_temperature) != ("linear", 1.0, 100.0, 0.1):
-        raise InputError("The published format has no place for this model's depth activation and temperatures.")
-    state: dict[str, Tensor] = {}
-    ours_to_published = {ours: published for published, ours in _PUBLISHED_PREFIXES.items()}
-    for key, value in model.state_dict().items():
-        prefix = next((p for p in ours_to_published if key.startswith(p)), None)
-        if prefix is not None:
-            state[ours_to_published[prefix] + key[len(prefix) :]] = value.detach().cpu().clone()
-    for name, constant in _SCORE_CONSTANTS.items():
-        state[_EXTRACTOR + "det_head." + name] = constant
-    with atomic_path(Path(path)) as temporary:
-        torch.save({"epoch": 0, "global_step": 0, "state_dict": state}, temporary)
-    return Path(path)
-
-
 def _read(path: Path) -> tuple[MicKeyOptions, dict[str, Tensor]]:
-    return _read_own(path) if path.suffix == ".safetensors" else _read_published(path)
+    return _read_own(path) if path.suffix == ".safetensors" else read_published(path)
 
 
 def _read_own(path: Path) -> tuple[MicKeyOptions, dict[str, Tensor]]:
@@ -158,43 +120,6 @@ def _read_own(path: Path) -> tuple[MicKeyOptions, dict[str, Tensor]]:
         return MicKeyOptions.from_dict(json.loads(described)), state
     except (ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: its '{METADATA_KEY}' metadata cannot be used: {error}") from error
-
-
-def _read_published(path: Path) -> tuple[MicKeyOptions, dict[str, Tensor]]:
-    """Options off the shapes, and parameters under our names."""
-    published = weights.load_state_file(path)
-    published = published.get("state_dict", published)
-    state: dict[str, Tensor] = {}
-    unexpected: list[str] = []
-    for key, value in published.items():
-        prefix = next((p for p in _PUBLISHED_PREFIXES if key.startswith(p)), None)
-        name = key[len(prefix) :] if prefix else key
-        if prefix is None:
-            unexpected.append(key)
-        elif not (prefix.endswith("det_head.") and name in _SCORE_CONSTANTS):
-            state[_PUBLISHED_PREFIXES[prefix] + name] = value
-    if not state:
-        raise WeightsError(f"{path} is not a MicKey checkpoint: no key starts with '{_EXTRACTOR}'.")
-    if unexpected:
-        raise WeightsError(f"{path} has unexpected keys: {_listed(unexpected)}.")
-    return _published_options(state, path), state
-
-
-def _published_options(state: Mapping[str, Tensor], path: Path) -> MicKeyOptions:
-    offset, depth, score, descriptor = (
-        _head_options(state, f"{head}_head.", path) for head in ("offset", "depth", "score", "descriptor")
-    )
-    return MicKeyOptions(offset=offset, depth=depth, score=score, descriptor=descriptor)
-
-
-def _head_options(state: Mapping[str, Tensor], prefix: str, path: Path) -> HeadOptions:
-    layers = {k.removeprefix(prefix).split(".")[2] for k in state if k.startswith(prefix + "att_layer.layers.")}
-    try:
-        w1, w2, w3, w4 = (state[f"{prefix}resblock{i}.conv1.weight"].shape[0] for i in (1, 2, 3, 4))
-        mlp_hidden = state[f"{prefix}att_layer.layers.0.mlp.0.weight"].shape[0] if layers else 0
-    except KeyError as error:
-        raise WeightsError(f"{path} is not a complete MicKey checkpoint: {error.args[0]} is missing.") from error
-    return HeadOptions(widths=(w1, w2, w3, w4), num_attention_layers=len(layers), mlp_hidden=mlp_hidden)
 
 
 def _read_encoder(
@@ -232,7 +157,7 @@ def _load_strictly(model: MicKey, state: Mapping[str, Tensor], path: Path) -> No
         if k in state and state[k].shape != v.shape
     ]
     problems = [
-        f"{kind}: {_listed(names)}"
+        f"{kind}: {listed(names)}"
         for kind, names in (("missing keys", missing), ("unexpected keys", unexpected), ("wrong shapes", shapes))
         if names
     ]
@@ -242,7 +167,3 @@ def _load_strictly(model: MicKey, state: Mapping[str, Tensor], path: Path) -> No
     model.load_state_dict(tensors, strict=True, assign=True)
     for parameter in model.encoder.parameters():
         parameter.requires_grad_(not model.encoder.frozen)
-
-
-def _listed(names: list[str], most: int = 8) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 from test_network import tiny_model
 
 from mickey_hloc.errors import InputError, WeightsError
-from mickey_hloc.model.checkpoints import METADATA_KEY, load_model, save_model, save_published
+from mickey_hloc.model.checkpoints import METADATA_KEY, load_model, save_model
+from mickey_hloc.model.published import save_published
 
 
 def encoder_file(model, path):
