@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mickey_hloc.depth.base import DepthContext, DepthSource
 from mickey_hloc.depth.dense import check_positive, image_path, read_image_size
-from mickey_hloc.depth.sampling import pixel_grid
-from mickey_hloc.depth.scattered import interpolate_depths
+from mickey_hloc.depth.sampling import pixel_grid, resize_depth_map
+from mickey_hloc.depth.scattered import interpolate_depths, typical_spacing
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.registry import make_options
@@ -64,16 +64,25 @@ class MickeyDepth(DepthSource):
         return cls(path, context.image_dir, upright=context.upright, **options)
 
     def depths(self, image_name: str, keypoints: Tensor) -> Tensor:
-        samples = self._samples(image_name)
+        return self._at(self._samples(image_name), keypoints)
+
+    def _at(self, samples: DepthSamples, keypoints: Tensor) -> Tensor:
         return interpolate_depths(samples.keypoints, samples.depths, keypoints, self.options.max_distance_px)
 
     def depth_map(self, image_name: str) -> Tensor | None:
-        size = self._samples(image_name).image_size
+        samples = self._samples(image_name)
+        size = samples.image_size
         if size is None and self.image_dir is not None:
             size = read_image_size(image_path(self.image_dir, image_name), self.upright)
         if size is None:
             return None
-        return self.depths(image_name, pixel_grid(size)).reshape(size[1], size[0])
+        # Some places between two samples are enough: finer ones come from a bilinear step, much faster.
+        step = max(1, int(min(typical_spacing(samples.keypoints), max(size)) // 6))
+        coarse = (max(1, round(size[0] / step)), max(1, round(size[1] / step)))
+        scale = torch.tensor(size) / torch.tensor(coarse)
+        places = pixel_grid(coarse) * scale + (scale - 1) / 2  # centres of pixels are at integers in both
+        coarse_map = self._at(samples, places).reshape(coarse[1], coarse[0])
+        return resize_depth_map(coarse_map, size)
 
     def image_names(self) -> list[str] | None:
         if isinstance(self.source, Mapping):

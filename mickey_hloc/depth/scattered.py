@@ -75,7 +75,7 @@ def _blocks(keypoints: Tensor, reach: float) -> tuple[Tensor, list[slice]]:
         return finite, []
     if not reach < 1e6:
         return finite, [slice(0, len(finite))]
-    tiles = (keypoints[finite] / max(4 * reach, 64.0)).floor().long()
+    tiles = (keypoints[finite] / max(2 * reach, 32.0)).floor().long()
     tiles = tiles - tiles.amin(dim=0)
     key = tiles[:, 1] * (tiles[:, 0].max() + 1) + tiles[:, 0]
     key, order = key.sort(stable=True)
@@ -93,9 +93,11 @@ def _block(samples: Tensor, depths: Tensor, valid: Tensor, query: Tensor, reach:
     unknown = torch.full((len(query),), torch.nan, device=query.device)
     if len(samples) == 0:
         return unknown
-    distance = torch.linalg.vector_norm(query[:, None] - samples[None], dim=-1)  # (N, M), exact at 0 unlike cdist
-    own_distance, own = distance.min(dim=1)
-    nearest, index = distance.masked_fill(~valid, torch.inf).topk(min(neighbours + 1, len(samples)), largest=False)
+    # (N, M) squared distances, by differences: cdist's matrix product is not exact at 0
+    squared = (query[:, :1] - samples[:, 0]).square_().add_((query[:, 1:] - samples[:, 1]).square_())
+    own_squared, own = squared.min(dim=1)
+    nearest, index = squared.masked_fill_(~valid, torch.inf).topk(min(neighbours + 1, len(samples)), largest=False)
+    nearest = nearest.sqrt()
     # Weights fall to 0 at the last neighbour's distance, so that the surface has no steps where neighbours change.
     radius = nearest.masked_fill(~torch.isfinite(nearest), 0.0).amax(dim=1, keepdim=True) * 1.001 + 1e-6
     weights = ((radius - nearest).clamp(min=0) / (radius * nearest.clamp(min=SAME_PX))).square()
@@ -103,7 +105,7 @@ def _block(samples: Tensor, depths: Tensor, valid: Tensor, query: Tensor, reach:
         samples[index] - query[:, None], depths[index], weights.masked_fill(~torch.isfinite(nearest), 0.0)
     )
     plane = plane.masked_fill(nearest[:, 0] > reach, torch.nan)
-    return torch.where(own_distance <= SAME_PX, depths[own].masked_fill(~valid[own], torch.nan), plane)
+    return torch.where(own_squared <= SAME_PX**2, depths[own].masked_fill(~valid[own], torch.nan), plane)
 
 
 def _plane_at(offsets: Tensor, depths: Tensor, weights: Tensor) -> Tensor:

@@ -254,6 +254,8 @@ def test_mickey_depths_of_stored_keypoints_and_others(tmp_path: Path) -> None:
     between = source.depths("a.jpg", torch.tensor([[40.0, 60.0]]))
     assert between.item() == pytest.approx(1.4, abs=0.01)
     assert source.depth_map("a.jpg").shape == (120, 90)
+    whole = source.depths("a.jpg", pixel_grid((90, 120))).reshape(120, 90)
+    assert float((source.depth_map("a.jpg") - whole).abs().nanmean()) < 0.01
     with pytest.raises(InputError, match=r"b\.jpg"):
         source.depths("b.jpg", keypoints)
 
