@@ -100,7 +100,7 @@ def camera_from_colmap(camera: pycolmap.Camera) -> Camera:
     """COLMAP's camera with pixel centres at integers; a lens that distorts is kept beside its pinhole part."""
     K = np.array(camera.calibration_matrix(), dtype=np.float64)
     K[:2, 2] -= COLMAP_CENTRE
-    is_pinhole = camera.model_name in ("PINHOLE", "SIMPLE_PINHOLE")
+    is_pinhole = camera.model.name in ("PINHOLE", "SIMPLE_PINHOLE")
     return Camera(Intrinsics(K, int(camera.width), int(camera.height)), None if is_pinhole else camera)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.cameras import camera_from_colmap, read_cameras
-from mickey_hloc.io.poses import write_absolute_poses
+from mickey_hloc.io.poses import write_absolute_poses, wxyz_from_rigid3d
 from mickey_hloc.io.reference_poses import read_pose_matrix, read_reference_poses
 
 K = np.array([[500.0, 0, 319.5], [0, 510.0, 239.5], [0, 0, 1]])
@@ -26,13 +26,15 @@ def write_intrinsics(path):
 
 
 def write_model(folder, poses):
-    model = pycolmap.Reconstruction()
-    camera = pycolmap.Camera(camera_id=1, model="PINHOLE", width=640, height=480, params=[500, 510, 320, 240])
-    model.add_camera_with_trivial_rig(camera)
-    for i, (name, pose) in enumerate(poses.items(), start=1):
-        model.add_image_with_trivial_frame(pycolmap.Image(name=name, camera_id=1, image_id=i), pose)
+    """COLMAP's text format, which every version of it reads."""
     folder.mkdir()
-    model.write(str(folder))
+    (folder / "cameras.txt").write_text("1 PINHOLE 640 480 500 510 320 240\n")
+    lines = []
+    for i, (name, pose) in enumerate(poses.items(), start=1):
+        numbers = " ".join(repr(float(value)) for value in wxyz_from_rigid3d(pose))
+        lines += [f"{i} {numbers} 1 {name}", ""]
+    (folder / "images.txt").write_text("\n".join(lines) + "\n")
+    (folder / "points3D.txt").write_text("")
     return folder
 
 
