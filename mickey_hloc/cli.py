@@ -14,10 +14,14 @@ COMMANDS = {
     "pose": "metric relative pose of two photos",
     "depth": "write depth maps and correspondences for other people's code",
     "demo": "the pose of two views of a rendered room, beside the truth",
+    "extract": "images to a features file in hloc's layout, crash-safe",
+    "poses": "metric relative poses of image pairs from features, matches and depth",
+    "localize": "absolute poses of queries from relative poses to posed references",
     "sfm": "a COLMAP model from a folder of images, through hloc",
     "evaluate": "score results on Map-free, ScanNet or 7-Scenes",
     "submit": "a Map-free submission zip from poses files",
     "validate": "every problem of a Map-free submission, before it is uploaded",
+    "train": "learn metric keypoints from image pairs and their relative poses",
     "weights": "list, download or describe model weights",
 }
 
@@ -46,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:  # a folder without write permission, a full disk
+        print(f"mickey-hloc {args.command}: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -85,26 +85,31 @@ def pose_matrix(cam_from_world: pycolmap.Rigid3d) -> np.ndarray:
     return np.asarray(cam_from_world.matrix(), dtype=np.float64)
 
 
-def fit_image(image: np.ndarray, K: np.ndarray, size: Size) -> tuple[np.ndarray, np.ndarray]:
-    """Resize an image so that it covers ``size``, cut what stands over on both sides, and its intrinsics with it.
-
-    Args:
-        image: (H, W) or (H, W, C). K: (3, 3). size: (width, height) wanted.
-
-    Returns:
-        The image of that size and its (3, 3) float64 intrinsics.
-    """
+def fit_image(image: np.ndarray, size: Size) -> np.ndarray:
+    """Resize an image so that it covers ``size`` (width, height), and cut what stands over: (H, W) or (H, W, C)."""
     height, width = image.shape[:2]
-    scale = max(size[0] / width, size[1] / height)
-    # The longer side is rounded but never below what is wanted.
-    scaled = (max(round(width * scale), size[0]), max(round(height * scale), size[1]))
+    scaled = _covering((width, height), size)
     if scaled != (width, height):
-        image = cv2.resize(image, scaled, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    K = resize_intrinsics(torch.from_numpy(np.array(K, dtype=np.float64)), (width, height), scaled).numpy()
+        shrinks = scaled[0] < width
+        image = cv2.resize(image, scaled, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     left, top = (scaled[0] - size[0]) // 2, (scaled[1] - size[1]) // 2
-    K[0, 2] -= left
-    K[1, 2] -= top
-    return image[top : top + size[1], left : left + size[0]], K
+    return image[top : top + size[1], left : left + size[0]]
+
+
+def fit_intrinsics(camera: Intrinsics, size: Size) -> np.ndarray:
+    """(3, 3) float64 intrinsics of ``fit_image``'s result."""
+    scaled = _covering((camera.width, camera.height), size)
+    K = torch.from_numpy(np.array(camera.K, dtype=np.float64))
+    fitted = resize_intrinsics(K, (camera.width, camera.height), scaled).numpy()
+    fitted[0, 2] -= (scaled[0] - size[0]) // 2
+    fitted[1, 2] -= (scaled[1] - size[1]) // 2
+    return fitted
+
+
+def _covering(have: Size, wanted: Size) -> Size:
+    """The size with the aspect of ``have`` that just covers ``wanted``; rounded, but never below it."""
+    scale = max(wanted[0] / have[0], wanted[1] / have[1])
+    return max(round(have[0] * scale), wanted[0]), max(round(have[1] * scale), wanted[1])
 
 
 class Draw(NamedTuple):
@@ -140,7 +145,8 @@ class PairDataset(Dataset[dict[str, Any]]):
 
     An item holds ``image0``, ``image1`` (3, H, W) float32 in [0, 1]; ``K0``, ``K1`` (3, 3) float32; the true pose ``R``
     (3, 3), ``t`` (3,) float32 of cam1_from_cam0 in metres; ``overlap`` (2,) float32, NaN where unknown; ``index``; and,
-    with a depth source, ``depth0``, ``depth1`` (H, W) float32 metres for judging, NaN where unknown.
+    with a depth source, ``depth0``, ``depth1`` (H, W) float32 metres for judging, NaN where unknown. ``draw`` is the
+    number that the sampler gave the item.
 
     Args:
         table: the pairs.
@@ -175,7 +181,7 @@ class PairDataset(Dataset[dict[str, Any]]):
         F = np.diag([-1.0 if mirrored else 1.0, 1.0, 1.0])
         out["R"], out["t"] = _tensor(F @ T[:, :3] @ F), _tensor(F @ T[:, 3])
         out["overlap"] = torch.full((2,), float(self.table.overlaps[draw.pair]))
-        out["index"] = draw.pair
+        out["index"], out["draw"] = draw.pair, draw.seed or 0
         return out
 
     def _draw_augmentation(self, draw: Draw) -> tuple[bool, list[int]]:
@@ -188,40 +194,43 @@ class PairDataset(Dataset[dict[str, Any]]):
 
     def view(self, image: int, mirrored: bool, version: int) -> dict[str, torch.Tensor]:
         """What an item has of one image: ``image``, ``K`` and, with a judge, ``depth``."""
+        out = {"image": self.image(image, mirrored, version), "K": self.K(image, mirrored)}
+        if self.judge is not None:
+            out["depth"] = self._judge_depth(image)
+        return out
+
+    def image(self, image: int, mirrored: bool, version: int) -> torch.Tensor:
+        """(3, H, W) float32 in [0, 1]."""
         camera = self.table.intrinsics[image]
         path = self.table.root / self.table.names[image]
         pixels = read_image(path, upright=False)
         camera.check_size(pixels.shape[1], pixels.shape[0], path, "this data set")
-        pixels, K = fit_image(pixels, camera.K, self.size_wh)
+        pixels = np.ascontiguousarray(fit_image(pixels, self.size_wh))
         if self.augmentation.photometric is not None and version > 0:
-            pixels = augment(np.ascontiguousarray(pixels), (image, version), self.augmentation.photometric)
+            pixels = augment(pixels, (image, version), self.augmentation.photometric)
         if mirrored:
-            pixels, K = pixels[:, ::-1], mirrored_intrinsics(K, self.size_wh[0])
-        out = {"image": torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255.0, "K": _tensor(K)}
-        if self.judge is not None:
-            out["depth"] = self._judge_depth(image, camera)
-        return out
+            pixels = pixels[:, ::-1]
+        return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255.0
 
-    def _judge_depth(self, image: int, camera: Intrinsics) -> torch.Tensor:
+    def K(self, image: int, mirrored: bool = False) -> torch.Tensor:
+        """(3, 3) float32. Mirrored left to right, a camera looks at a mirrored world (x -> -x)."""
+        K = fit_intrinsics(self.table.intrinsics[image], self.size_wh)
+        if mirrored:
+            K[0, 2] = self.size_wh[0] - 1 - K[0, 2]
+        return _tensor(K)
+
+    def _judge_depth(self, image: int) -> torch.Tensor:
+        """(H, W) metres. Nearest neighbours: interpolating across an edge would invent depths."""
         assert self.judge is not None
         depth = self.judge.depth_map(self.table.names[image])
         if depth is None:
             raise InputError("The judge of depth must be a dense source, e.g. png:sensor.")
-        # Nearest neighbours: interpolating across an edge would invent depths.
-        width, height = self.size_wh
-        _, K = fit_image(np.zeros((camera.height, camera.width), np.uint8), camera.K, self.size_wh)
-        u = (np.arange(width) - K[0, 2]) / K[0, 0] * camera.K[0, 0] + camera.K[0, 2]
-        v = (np.arange(height) - K[1, 2]) / K[1, 1] * camera.K[1, 1] + camera.K[1, 2]
-        columns = torch.from_numpy(u).round().long().clamp(0, camera.width - 1)
-        rows = torch.from_numpy(v).round().long().clamp(0, camera.height - 1)
+        camera, K = self.table.intrinsics[image], fit_intrinsics(self.table.intrinsics[image], self.size_wh)
+        u = (torch.arange(self.size_wh[0]) - K[0, 2]) / K[0, 0] * camera.K[0, 0] + camera.K[0, 2]
+        v = (torch.arange(self.size_wh[1]) - K[1, 2]) / K[1, 1] * camera.K[1, 1] + camera.K[1, 2]
+        columns = u.round().long().clamp(0, camera.width - 1)
+        rows = v.round().long().clamp(0, camera.height - 1)
         return depth[rows][:, columns].float()
-
-
-def mirrored_intrinsics(K: np.ndarray, width: int) -> np.ndarray:
-    """Intrinsics of the image mirrored left to right, whose camera looks at a mirrored world (x -> -x)."""
-    mirrored = np.array(K, dtype=np.float64)
-    mirrored[0, 2] = width - 1 - K[0, 2]
-    return mirrored
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:

@@ -13,7 +13,8 @@ class RoomPairs(SyntheticRooms):
     """``SyntheticRooms`` whose items can be asked for as samplers do."""
 
     def __getitem__(self, item: int | Draw) -> dict[str, Any]:
-        return super().__getitem__(item.pair if isinstance(item, Draw) else item)
+        draw = item if isinstance(item, Draw) else Draw(item, None)
+        return {**super().__getitem__(draw.pair), "draw": draw.seed or 0}
 
 
 @dataclass(frozen=True)

@@ -165,11 +165,13 @@ class DepthHead(Head):
 class ScoreHead(Head):
     """Probability over cells that the keypoint is a good one: (B, 1, h, w), sums to 1, 0 at the border."""
 
-    border_cells = 3
     eps = 1e-16
 
-    def __init__(self, in_channels: int, options: HeadOptions, temperature: float = 100.0) -> None:
+    def __init__(
+        self, in_channels: int, options: HeadOptions, temperature: float = 100.0, border_cells: int = 3
+    ) -> None:
         super().__init__(in_channels, options)
+        self.border_cells = border_cells
         self.score = nn.Conv2d(options.widths[3], 1, 1, bias=False)
         self.temperature = temperature
 
@@ -178,7 +180,7 @@ class ScoreHead(Head):
         scores = torch.exp((s - s.mean(dim=(-2, -1), keepdim=True)) / self.temperature)
         b = self.border_cells
         inside = torch.zeros_like(scores)
-        inside[..., b:-b, b:-b] = 1.0
+        inside[..., b : inside.shape[-2] - b, b : inside.shape[-1] - b] = 1.0
         scores = scores * inside
         return scores / (scores.sum(dim=(-2, -1), keepdim=True) + self.eps)
 

@@ -59,6 +59,7 @@ class MicKeyOptions:
     depth_activation: str = "linear"
     depth_scale_m: float = 1.0
     score_temperature: float = 100.0
+    score_border_cells: int = 3  # without keypoints; much of the image where cells are few
     match_temperature: float = 0.1
     training_focal_px: float | None = 570.0  # depth is learned at this focal length; None = many
 
@@ -91,7 +92,7 @@ class MicKey(nn.Module):
         c = self.encoder.channels
         self.offset_head = OffsetHead(c, options.offset)
         self.depth_head = DepthHead(c, options.depth, options.depth_activation, options.depth_scale_m)
-        self.score_head = ScoreHead(c, options.score, options.score_temperature)
+        self.score_head = ScoreHead(c, options.score, options.score_temperature, options.score_border_cells)
         self.descriptor_head = DescriptorHead(c, options.descriptor)
         self.matcher = DualSoftmax(options.match_temperature)
         if self.encoder.frozen:

@@ -41,7 +41,8 @@ def save_published(model: MicKey, path: str | os.PathLike[str]) -> Path:
         InputError: the model has something that format cannot say (a depth activation other than linear).
     """
     o = model.options
-    if (o.depth_activation, o.depth_scale_m, o.score_temperature, o.match_temperature) != ("linear", 1.0, 100.0, 0.1):
+    constants = (o.depth_activation, o.depth_scale_m, o.score_temperature, o.score_border_cells, o.match_temperature)
+    if constants != ("linear", 1.0, 100.0, 3, 0.1):
         raise InputError("The published format has no place for this model's depth activation and temperatures.")
     state: dict[str, Tensor] = {}
     ours_to_published = {ours: published for published, ours in _PUBLISHED_PREFIXES.items()}

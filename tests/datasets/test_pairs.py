@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mickey_hloc.datasets.pairs import Draw, PairAugmentation, PairDataset, PairTable, fit_image, join_tables
+from mickey_hloc.datasets.pairs import (
+    Draw,
+    PairAugmentation,
+    PairDataset,
+    PairTable,
+    fit_image,
+    fit_intrinsics,
+    join_tables,
+)
 from mickey_hloc.datasets.rooms.augment import AugmentOptions
 from mickey_hloc.depth import get_depth_source
 from mickey_hloc.errors import InputError
@@ -50,7 +58,7 @@ def test_fitted_intrinsics_follow_the_pixels(width: int, height: int, w: int, h:
     K = np.array([[50.0, 0, width / 2], [0, 55.0, height / 3], [0, 0, 1]])
     u, v = np.meshgrid(np.arange(width), np.arange(height))
     rays = np.stack([(u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1]], axis=-1).astype(np.float32)
-    image, K_new = fit_image(rays, K, (w, h))
+    image, K_new = fit_image(rays, (w, h)), fit_intrinsics(Intrinsics(K, width, height), (w, h))
     assert image.shape == (h, w, 2)
     scale = max(w / width, h / height)
     border = int(np.ceil(scale)) + 1  # interpolation stops at the last pixel centre

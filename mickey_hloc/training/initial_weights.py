@@ -1,0 +1,80 @@
+"""What a run starts from: published encoders, and the heads of an earlier run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from mickey_hloc.errors import InputError, WeightsError
+from mickey_hloc.model import weights
+from mickey_hloc.model.checkpoints import load_model
+from mickey_hloc.model.encoder import fold_dinov2_registers
+from mickey_hloc.model.encoders.disk import find_disk_weights, read_disk_weights
+from mickey_hloc.model.mickey import MicKey
+from mickey_hloc.model.state_file import load_state_file
+
+_DINOV2_BY_CHANNELS = {384: "dinov2_vits14", 768: "dinov2_vitb14", 1024: "dinov2_vitl14"}
+_RUN_PREFIX = "model."
+
+
+def load_encoder(model: MicKey, source: str | None) -> None:
+    """Load the weights of a frozen encoder; one that is trained starts as it is.
+
+    Args:
+        model: the network. source: name or file; None = the published weights of its kind.
+
+    Raises:
+        WeightsError: they cannot be found or do not fit.
+    """
+    kind = model.options.encoder
+    state: Mapping[str, Tensor]
+    if kind == "dinov2":
+        channels = model.encoder.channels
+        if source is None and channels not in _DINOV2_BY_CHANNELS:
+            raise WeightsError(f"No published DINOv2 has {channels} channels; name its file with encoder_weights.")
+        path = weights.resolve(source or _DINOV2_BY_CHANNELS[channels])
+        state = fold_dinov2_registers(load_state_file(path))
+    elif kind == "disk":
+        path = Path(source) if source is not None else find_disk_weights()
+        state = read_disk_weights(path)
+    elif source is None:
+        return
+    else:
+        raise InputError(f"encoder_weights is for frozen encoders; '{kind}' is trained: use init_from.")
+    _load(model, {f"encoder.{key}": value for key, value in state.items()}, path, "encoder.")
+
+
+def load_heads(model: MicKey, path: Path) -> None:
+    """Start from the weights of an earlier run (.ckpt) or an exported or published model.
+
+    Raises:
+        WeightsError: the file is missing, unreadable, or of another network.
+    """
+    if path.suffix == ".ckpt":
+        if not path.is_file():
+            raise WeightsError(f"init_from: no checkpoint {path}; train that stage first.")
+        loaded = load_state_file(path)
+        state = loaded.get("state_dict", loaded)
+        if any(key.startswith(_RUN_PREFIX) for key in state):
+            state = {k.removeprefix(_RUN_PREFIX): v for k, v in state.items() if k.startswith(_RUN_PREFIX)}
+            _load(model, state, path, "encoder." if model.encoder.frozen else None)
+            return
+    other = load_model(path, device="cpu")
+    _load(model, other.state_dict(), path, None)
+
+
+def _load(model: MicKey, state: Mapping[str, Tensor], path: Path, partial: str | None) -> None:
+    """Load strictly. ``partial`` "encoder.": either only these keys are given, or only these may be missing."""
+    own = model.state_dict()
+    only_encoder = bool(partial) and all(key.startswith("encoder.") for key in state)
+    expected = {k for k in own if k.startswith("encoder.")} if only_encoder else set(own)
+    missing = {k for k in expected - set(state) if only_encoder or not (partial and k.startswith(partial))}
+    problems = sorted(
+        missing | (set(state) - expected) | {k for k in expected & set(state) if own[k].shape != state[k].shape}
+    )
+    if problems:
+        shown = ", ".join(problems[:5]) + (f" and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise WeightsError(f"{path} does not fit the configured model: {shown} differ.")
+    model.load_state_dict({**own, **state})

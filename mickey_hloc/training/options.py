@@ -1,0 +1,163 @@
+"""The configuration of a training run: typed, frozen and strict. Defaults are the published settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mickey_hloc.datasets.pair_sources import PairSource, make_source
+from mickey_hloc.datasets.rooms.augment import AugmentOptions
+from mickey_hloc.errors import InputError
+from mickey_hloc.model.mickey import MicKeyOptions
+from mickey_hloc.training.curriculum import CurriculumOptions
+from mickey_hloc.training.homography import HomographyOptions
+from mickey_hloc.training.loss import PoseLossOptions
+
+
+def _source(values: Any, where: str) -> PairSource:
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where} must be a mapping with a 'kind', got {values!r}.")
+    return make_source(values, where)
+
+
+def _model(values: Any, where: str) -> MicKeyOptions:
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where} must be a mapping, got {values!r}.")
+    return MicKeyOptions.from_dict(values)
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Pairs, their size, and how they are loaded.
+
+    Attributes:
+        train, val: sources, see ``mickey_hloc.datasets.pair_sources``; their ``kind`` names them.
+        size_wh: (width, height) of all images, pixels.
+        batch_size: pairs a step and process.
+        pairs_per_epoch: length of an epoch over all processes; drawn evenly over the scenes.
+        workers: loading processes.
+        cache: folder for the features of a frozen encoder; None = computed each time.
+        mirror: mirror half of the pairs left to right.
+        photometric: what a camera adds to the images; None = nothing.
+        variants: photometric versions of each image, 0 = any number; a cache stores all of them.
+    """
+
+    train: PairSource = field(metadata={"build": _source})
+    val: PairSource | None = field(default=None, metadata={"build": _source})
+    size_wh: tuple[int, int] = (540, 720)
+    batch_size: int = 8
+    pairs_per_epoch: int = 46_000
+    workers: int = 8
+    cache: str | None = None
+    mirror: bool = False
+    photometric: AugmentOptions | None = None
+    variants: int = 0
+
+    def __post_init__(self) -> None:
+        if min(*self.size_wh, self.batch_size, self.pairs_per_epoch) < 1 or min(self.workers, self.variants) < 0:
+            raise InputError("data: sizes, batch_size and pairs_per_epoch must be positive, workers not negative.")
+        if self.cache is not None and self.photometric is not None and self.variants == 0:
+            raise InputError("data: a cache needs a number of photometric variants; set data.variants, e.g. to 4.")
+
+
+@dataclass(frozen=True)
+class OptimizerOptions:
+    """Adam, as published, and its schedule.
+
+    Attributes:
+        lr, eps, weight_decay: of Adam.
+        clip_norm: of the gradient; 0 = not clipped.
+        schedule: "constant", or "cosine" down to ``end_share`` of the learning rate.
+        warmup_steps: steps of linear growth of the learning rate.
+        matching_factor: learning rate of descriptors, scores and dustbin relative to that of offsets and depths.
+        encoder_factor: learning rate of the encoder, where it is trained.
+    """
+
+    lr: float = 1e-4
+    eps: float = 1e-6
+    weight_decay: float = 0.0
+    clip_norm: float = 5.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_steps: int = 0
+    end_share: float = 0.02
+    matching_factor: float = 1.0
+    encoder_factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class ValidationOptions:
+    """How poses are estimated and judged.
+
+    Attributes:
+        solver: name of a solver that takes a probability. solver_options: its options.
+        vcre_share: a pose counts when its VCRE is below this share of the image diagonal.
+        pose_m, pose_deg: a pose counts when both errors are smaller.
+        pictures: pairs that are drawn.
+        every_epochs: validate each so many epochs.
+    """
+
+    solver: str = "probabilistic"
+    solver_options: Mapping[str, Any] = field(default_factory=dict)
+    vcre_share: float = 0.1
+    pose_m: float = 0.25
+    pose_deg: float = 5.0
+    pictures: int = 4
+    every_epochs: int = 1
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """What Lightning's trainer is told; its words are kept.
+
+    Attributes:
+        max_epochs: in units of ``data.pairs_per_epoch``.
+        accelerator, devices, num_nodes, strategy, precision: see Lightning.
+        accumulate: batches a step.
+        sync_batchnorm: normalise over all processes' batches (GPUs only).
+        log_every_steps: of the scalars.
+        keep_epochs: besides the last checkpoint, keep one each so many epochs; 0 = only the last.
+        threads: CPU threads, 0 = torch's choice.
+    """
+
+    max_epochs: int = 100
+    accelerator: str = "auto"
+    devices: int | str = "auto"
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    accumulate: int = 1
+    sync_batchnorm: bool = False
+    log_every_steps: int = 20
+    keep_epochs: int = 0
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run.
+
+    Attributes:
+        name: of the run; it lives in ``<output>/<name>``.
+        data, loss, curriculum, homography, optimizer, validation, trainer: see these.
+        model: the network.
+        encoder_weights: name or file of a frozen encoder's weights; None = the published ones of its kind.
+        start: "random" heads, or heads that begin with DISK's own matches (see ``disk_start``).
+        init_from: checkpoint of the heads (.ckpt of a run, or .safetensors) to start from, e.g. of a warm-up.
+        seed: of everything that is random.
+    """
+
+    name: str
+    data: DataOptions
+    model: MicKeyOptions = field(default_factory=MicKeyOptions, metadata={"build": _model})
+    loss: PoseLossOptions = field(default_factory=PoseLossOptions)
+    curriculum: CurriculumOptions = field(default_factory=CurriculumOptions)
+    homography: HomographyOptions = field(default_factory=HomographyOptions)
+    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    validation: ValidationOptions = field(default_factory=ValidationOptions)
+    trainer: TrainerOptions = field(default_factory=TrainerOptions)
+    encoder_weights: str | None = None
+    start: Literal["random", "disk"] = "random"
+    init_from: str | None = None
+    output: str = "runs"
+    seed: int = 0

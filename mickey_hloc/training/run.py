@@ -1,0 +1,159 @@
+"""A training run from its configuration: build, resume, fit, export."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+import yaml
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from mickey_hloc.errors import InputError
+from mickey_hloc.io.files import atomic_path
+from mickey_hloc.io.text import read_text
+from mickey_hloc.model.checkpoints import save_model
+from mickey_hloc.model.mickey import MicKey
+from mickey_hloc.training.config import build
+from mickey_hloc.training.curves import draw_curves
+from mickey_hloc.training.data import PairData
+from mickey_hloc.training.disk_start import start_from_disk
+from mickey_hloc.training.initial_weights import load_encoder, load_heads
+from mickey_hloc.training.lightning import PoseTraining
+from mickey_hloc.training.options import TrainConfig
+
+# What may change between a start and a resume: it does not change what is learned.
+_FREE = ("output", "validation", "data.workers", "data.cache", "data.val")
+_FREE_TRAINER = ("accelerator", "devices", "num_nodes", "strategy", "log_every_steps", "keep_epochs", "threads")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Attributes:
+        folder: of the run. model: the exported weights. figures: the last validation's.
+    """
+
+    folder: Path
+    model: Path
+    figures: dict[str, float]
+
+
+def train(values: Mapping[str, Any]) -> RunResult:
+    """Train as configured, from the beginning or from the run's last checkpoint.
+
+    Args:
+        values: the merged configuration, see ``read_config``.
+
+    Returns:
+        Where the run is. ``<output>/<name>`` has config.yaml, checkpoints/last.ckpt, tensorboard/, curves.png and
+        model.safetensors.
+
+    Raises:
+        InputError: the configuration, the data or the weights cannot be used, or the run was begun with another one.
+    """
+    config = build(TrainConfig, values, "")
+    folder = Path(config.output) / config.name
+    last = folder / "checkpoints" / "last.ckpt"
+    _hold_config(folder / "config.yaml", values, resumes=last.is_file())
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    if config.trainer.threads:
+        torch.set_num_threads(config.trainer.threads)
+    model = build_model(config)
+    data = PairData(config.data, model, config.seed)
+    task = PoseTraining(config, model)
+    trainer = make_trainer(config, folder)
+    trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None)
+    figures = {k.removeprefix("val/"): float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+    exported = folder / "model.safetensors"
+    if trainer.is_global_zero and not trainer.interrupted:
+        save_model(model, exported, include_encoder=config.model.encoder != "dinov2")
+        draw_curves(folder / "tensorboard", folder / "curves.png")
+    return RunResult(folder, exported, figures)
+
+
+def build_model(config: TrainConfig) -> MicKey:
+    """The network with the encoder's published weights and, from ``init_from``, those of an earlier run."""
+    mixed = "32" not in config.trainer.precision
+    model = MicKey(config.model, precision="auto" if mixed else "fp32")
+    load_encoder(model, config.encoder_weights)
+    if config.start == "disk":
+        start_from_disk(model, config.seed)
+    if config.init_from is not None:
+        load_heads(model, Path(config.init_from))
+    return model
+
+
+def make_trainer(config: TrainConfig, folder: Path, **changes: Any) -> lightning.Trainer:
+    """Lightning's trainer; ``changes`` override what it is told."""
+    o = config.trainer
+    callbacks: list[Any] = [
+        ModelCheckpoint(
+            folder / "checkpoints",
+            filename="last",
+            save_top_k=1,
+            every_n_epochs=1,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        ),
+        LearningRateMonitor("step"),
+    ]
+    if o.keep_epochs:
+        callbacks.append(
+            ModelCheckpoint(folder / "checkpoints", filename="{epoch:04d}", save_top_k=-1, every_n_epochs=o.keep_epochs)
+        )
+    told: dict[str, Any] = {
+        "max_epochs": o.max_epochs,
+        "accelerator": o.accelerator,
+        "devices": o.devices,
+        "num_nodes": o.num_nodes,
+        "strategy": o.strategy,
+        "precision": o.precision,
+        "accumulate_grad_batches": o.accumulate,
+        "sync_batchnorm": o.sync_batchnorm,
+        "gradient_clip_val": config.optimizer.clip_norm or None,
+        "log_every_n_steps": o.log_every_steps,
+        "check_val_every_n_epoch": config.validation.every_epochs,
+        "num_sanity_val_steps": 1,
+        "use_distributed_sampler": False,  # ours gives every process its part
+        "default_root_dir": folder,
+        "logger": TensorBoardLogger(folder, name="", version="tensorboard"),
+        "callbacks": callbacks,
+    }
+    return lightning.Trainer(**{**told, **changes})
+
+
+def _hold_config(path: Path, values: Mapping[str, Any], resumes: bool) -> None:
+    """Keep the configuration beside the run, and refuse to go on with another one."""
+    if resumes and path.is_file():
+        before = yaml.safe_load(read_text(path, "configuration"))
+        changed = sorted(k for k in _flat(before).items() ^ _flat(values).items() if not _is_free(k[0]))
+        if changed:
+            keys = ", ".join(sorted({key for key, _ in changed}))
+            raise InputError(
+                f"{path.parent} was begun with another configuration ({keys} differ); choose another name=..., "
+                "or remove that folder to begin anew."
+            )
+    with atomic_path(path) as temporary:
+        temporary.write_text(yaml.safe_dump(dict(values), sort_keys=False), encoding="utf-8")
+
+
+def _is_free(key: str) -> bool:
+    free = (*_FREE, *(f"trainer.{name}" for name in _FREE_TRAINER))
+    return any(key == name or key.startswith(f"{name}.") for name in free)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Dotted keys and their values as text."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = repr(value)
+    return flat
