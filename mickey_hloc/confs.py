@@ -120,7 +120,7 @@ def _tag(weights: str | os.PathLike[str]) -> str:
     path = Path(weights)
     if not path.is_file():
         return _conf_name(_file_safe(os.fspath(weights)))
-    return f"mickey-{_file_safe(path.stem)}-{sha256(path)[:8]}"
+    return f"{_conf_name(_file_safe(path.stem))}-{sha256(path)[:8]}"
 
 
 def _file_safe(name: str) -> str:

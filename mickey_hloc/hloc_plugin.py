@@ -15,8 +15,12 @@ from mickey_hloc.errors import InputError, MissingDependencyError
 
 HLOC_INSTALL = "pip install git+https://github.com/cvg/Hierarchical-Localization"
 _INSTALL = {"hloc": HLOC_INSTALL, "imcui": "pip install --no-deps imcui huggingface_hub"}
-# Modules whose package has another name; "lightglue" on PyPI is not the one that hloc means.
-_PACKAGES = {"lightglue": "git+https://github.com/cvg/LightGlue", "cv2": "opencv-python", "PIL": "pillow"}
+# Module -> what pip calls it. For others no command is given: hloc's third_party methods import modules with names
+# like "extract", and a package of that name on PyPI would be a stranger's.
+_PACKAGES = {
+    name: name for name in ("h5py", "huggingface_hub", "kornia", "matplotlib", "plotly", "scipy", "torchvision")
+}
+_PACKAGES |= {"cv2": "opencv-python-headless", "lightglue": "git+https://github.com/cvg/LightGlue", "PIL": "pillow"}
 _HERE = Path(__file__).resolve().parent
 
 
@@ -71,8 +75,9 @@ def _import(name: str) -> ModuleType:
             raise MissingDependencyError(f"{package} is not installed; install it with: {install}") from error
         if f"{name}.".startswith(f"{missing}."):
             raise InputError(f"{name} is no part of an hloc: there is no module {missing}.") from error
-        command = f"pip install {_PACKAGES.get(missing, missing)}"
-        raise MissingDependencyError(f"{name} needs {missing}; install it with: {command}") from error
+        known = _PACKAGES.get(missing.partition(".")[0])
+        advice = f"install it with: pip install {known}" if known else "see where hloc says how to get it"
+        raise MissingDependencyError(f"{name} needs the module {missing}, which is not installed; {advice}") from error
     except (ImportError, AttributeError) as error:  # e.g. a fork that uses what newer numpy or pycolmap removed
         raise MissingDependencyError(
             f"{name} does not work with the packages installed here ({error}); the maintained one: {HLOC_INSTALL}"

@@ -1,0 +1,104 @@
+"""``mickey-hloc sfm``: a folder of images becomes a COLMAP model, through hloc's own steps.
+
+images -> pairs -> features -> matches -> COLMAP model. A step whose output file exists is not repeated.
+"""
+
+import argparse
+from pathlib import Path
+
+import pycolmap
+
+from mickey_hloc import register
+from mickey_hloc.errors import InputError
+from mickey_hloc.hloc_methods import choose_methods
+from mickey_hloc.hloc_plugin import import_step
+from mickey_hloc.hloc_steps import empty_model_dir, extract, find_images, make_pairs, match
+from mickey_hloc.io.text import parse_numbers
+from mickey_hloc.registry import unknown_name
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", type=Path, help="folder of the images")
+    parser.add_argument("--outputs", type=Path, required=True, help="folder for everything that is made")
+    parser.add_argument("--image-list", type=Path, help="file with a name a line; default: all images in the folder")
+    parser.add_argument("--glob", action="append", help="pattern of image names, e.g. '*.jpg'; may be repeated")
+    add_method_arguments(parser)
+    parser.add_argument(
+        "--pairs", default="exhaustive", help="exhaustive, sequential, a retrieval conf, e.g. netvlad, or a pairs file"
+    )
+    parser.add_argument("--num-matched", type=int, default=20, help="with a retrieval conf: how many similar images")
+    parser.add_argument("--overlap", type=int, default=10, help="with sequential: how many of the next images")
+    parser.add_argument("--camera-mode", default="AUTO", choices=sorted(pycolmap.CameraMode.__members__))
+    parser.add_argument("--camera-model", help="of COLMAP, e.g. PINHOLE; default: SIMPLE_RADIAL")
+    parser.add_argument("--camera-params", help="its parameters, e.g. 525,525,320,240, kept; default: EXIF, refined")
+
+
+def add_method_arguments(parser: argparse.ArgumentParser) -> None:
+    """The choice of hloc, feature and matcher, for every pipeline alike."""
+    parser.add_argument("--feature", help="conf of hloc's extract_features or ours (default: mickey)")
+    parser.add_argument("--matcher", help="conf of hloc's match_features or match_dense or ours, or vismatch-<name>")
+    parser.add_argument("--weights", help="of MicKey: a name or a file (default: those of the conf)")
+    parser.add_argument("--encoder", help="of MicKey: DINOv2 weights, for checkpoints that leave them out")
+    parser.add_argument("--hloc", default="hloc", help="which hloc runs, e.g. imcui.hloc (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    hloc = register(args.hloc)
+    reconstruction = import_step(hloc, "reconstruction")
+    camera_options = _camera_options(args)
+    methods = choose_methods(hloc, args.feature, args.matcher, args.weights, args.encoder)
+
+    names = find_images(args.images, args.image_list, **({"globs": args.glob} if args.glob else {}))
+    counts = {"num_matched": args.num_matched, "overlap": args.overlap}
+    pairs = make_pairs(hloc, args.pairs, args.images, args.outputs, names, **counts)
+    features = None
+    if methods.feature is not None:
+        features = extract(hloc, methods.feature, args.images, args.outputs, names)
+    features, matches = match(methods, pairs, args.images, args.outputs, features)
+
+    sfm_dir = empty_model_dir(args.outputs / f"sfm-{methods.name}-{pairs.stem}")
+    model = reconstruction.main(
+        sfm_dir,
+        args.images,
+        pairs,
+        features,
+        matches,
+        camera_mode=pycolmap.CameraMode.__members__[args.camera_mode],
+        image_list=names,
+        image_options=camera_options,
+        mapper_options=_fixed_camera() if args.camera_params else None,
+    )
+    return report(model, len(names), sfm_dir)
+
+
+def report(model: pycolmap.Reconstruction | None, num_images: int, sfm_dir: Path) -> int:
+    """Print what became of the images; exit status 1 where there is no model."""
+    if model is None or model.num_reg_images() == 0:
+        print(f"no model: no two of the {num_images} images have enough matches that agree with one motion")
+        return 1
+    print(
+        f"{model.num_reg_images()} of {num_images} images, {model.num_points3D()} points, "
+        f"{model.compute_mean_track_length():.1f} images a point, "
+        f"reprojection error {model.compute_mean_reprojection_error():.2f} px: {sfm_dir}"
+    )
+    return 0
+
+
+def _fixed_camera() -> dict[str, bool]:
+    """What is known stays as it is; COLMAP would take it as a first guess."""
+    return {f"ba_refine_{part}": False for part in ("focal_length", "principal_point", "extra_params")}
+
+
+def _camera_options(args: argparse.Namespace) -> dict[str, str]:
+    """COLMAP aborts the whole process at a camera it does not understand, so it is checked here."""
+    model = args.camera_model or "SIMPLE_RADIAL"
+    known = {name: None for name in pycolmap.CameraModelId.__members__ if name != "INVALID"}
+    if model not in known:
+        raise unknown_name("camera model", model, known)
+    if args.camera_params is None:
+        return {"camera_model": model}
+    params = parse_numbers(args.camera_params.split(","), "--camera-params")
+    camera = pycolmap.Camera(model=model, width=1, height=1, params=params)
+    if not camera.verify_params():
+        raise InputError(f"--camera-params has {len(params)} numbers, but {model} needs: {camera.params_info}.")
+    return {"camera_model": model, "camera_params": args.camera_params}

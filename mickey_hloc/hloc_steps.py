@@ -1,0 +1,171 @@
+"""hloc's steps with their inputs checked before the long work starts: the parts of our pipelines."""
+
+from __future__ import annotations
+
+import shutil
+import urllib.error
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import PIL.Image
+
+from mickey_hloc import extract_features, pairs_from_sequence
+from mickey_hloc.errors import InputError
+from mickey_hloc.hloc_methods import Methods, retrieval_conf
+from mickey_hloc.hloc_plugin import import_step
+from mickey_hloc.image_batches import Preprocessing, image_sizes, list_images
+from mickey_hloc.io.pairs import read_pairs
+
+
+def find_images(
+    image_dir: Path, image_list: Path | Sequence[str] | None = None, globs: Sequence[str] = Preprocessing().globs
+) -> list[str]:
+    """The images of a folder, all usable: hloc stops in the middle at one that is not.
+
+    Args:
+        image_dir: the folder that names are relative to.
+        image_list: a file with a name a line, or the names; what fits ``globs`` where None.
+        globs: patterns of file names.
+
+    Raises:
+        InputError: none, unreadable ones, depth maps, names with spaces (pairs files separate names by spaces), or two
+            names that differ in "/" and "-" only (matches files store them as one).
+    """
+    names = list_images(image_dir, globs, image_list)
+    _, unreadable = image_sizes(image_dir, names, num_workers=4)
+    if unreadable:
+        reasons = "; ".join(list(unreadable.values())[:3])
+        raise InputError(f"{len(unreadable)} of {len(names)} images are unusable, list the others: {reasons}")
+    depth_map = next((name for name in names if _is_depth_map(image_dir / name)), None)
+    if depth_map is not None:
+        raise InputError(
+            f"{image_dir / depth_map} has 16 bit like a depth map; choose the photos, e.g. by --glob '*.jpg'."
+        )
+    stored: dict[str, str] = {}
+    for name in names:
+        if len(name.split()) != 1:
+            raise InputError(f"Image name '{name}' has a space, which hloc's pairs files cannot hold; rename it.")
+        other = stored.setdefault(name.replace("/", "-"), name)
+        if other != name:
+            raise InputError(f"hloc's matches files cannot tell '{other}' from '{name}'; rename one.")
+    return names
+
+
+def extract(host: ModuleType, conf: dict[str, Any], image_dir: Path, outputs: Path, names: Sequence[str]) -> Path:
+    """The features file: of MicKey by our step, which a killed run does not damage, of others by hloc's.
+
+    Raises:
+        InputError: an image cannot be read, the weights cannot be downloaded.
+    """
+    if conf["model"]["name"] == "mickey":
+        report = extract_features.extract(conf, image_dir, outputs / f"{conf['output']}.h5", image_list=list(names))
+        if report.skipped:
+            raise InputError(report.summary())
+        return report.path
+    with _downloads(conf):
+        features: Path = import_step(host, "extract_features").main(conf, image_dir, outputs, image_list=list(names))
+    return features
+
+
+def match(
+    methods: Methods,
+    pairs: Path,
+    image_dir: Path,
+    outputs: Path,
+    features: Path | None,
+    map_features: Path | None = None,
+) -> tuple[Path, Path]:
+    """hloc's ``match_features`` or ``match_dense``.
+
+    Args:
+        features: the features file of all images; None where the matcher makes its own keypoints.
+        map_features: what an earlier call returned for the map, when queries are matched: its keypoints stay.
+
+    Returns:
+        The features file, of dense matchers a new one, and the matches file.
+
+    Raises:
+        InputError: the weights cannot be downloaded.
+    """
+    outputs.mkdir(parents=True, exist_ok=True)
+    with _downloads(methods.matcher):
+        if features is None:
+            localization = {} if map_features is None else {"features_ref": map_features, "max_kps": None}
+            dense = import_step(methods.host, "match_dense")
+            made: tuple[Path, Path] = dense.main(methods.matcher, pairs, image_dir, outputs, **localization)
+            return made
+        matches = outputs / f"{features.stem}_{methods.matcher['output']}_{pairs.stem}.h5"
+        import_step(methods.host, "match_features").main(methods.matcher, pairs, features, matches=matches)
+    return features, matches
+
+
+def make_pairs(
+    host: ModuleType,
+    how: str,
+    image_dir: Path,
+    outputs: Path,
+    names: Sequence[str],
+    references: Sequence[str] | None = None,
+    num_matched: int = 20,
+    overlap: int = 10,
+) -> Path:
+    """A pairs file, in ``outputs``.
+
+    Args:
+        how: "exhaustive" (each with each), "sequential" (each with the next ``overlap`` ones of its folder), the conf
+            of a global descriptor in hloc (each with the ``num_matched`` most similar ones), or an existing pairs file.
+        names: the images, or the queries where there are references.
+        references: pair the queries with these instead of among themselves.
+
+    Raises:
+        InputError: an unknown way, too few images, or a pairs file of other images.
+    """
+    known = set(names).union(references or ())
+    if Path(how).is_file():
+        missing = sorted({name for pair in read_pairs(Path(how)) for name in pair} - known)
+        if missing:
+            raise InputError(f"{how} has {len(missing)} names that are no images here, e.g. '{missing[0]}'.")
+        return Path(how)
+    if len(known) < 2:
+        raise InputError(f"{image_dir} has {len(known)} image; pairs need two.")
+    outputs.mkdir(parents=True, exist_ok=True)
+    prefix = "pairs-" if references is None else "pairs-query-"
+    if how == "exhaustive":
+        pairs = outputs / f"{prefix}exhaustive.txt"
+        import_step(host, "pairs_from_exhaustive").main(pairs, image_list=list(names), ref_list=references)
+    elif how == "sequential" and references is None:
+        pairs = pairs_from_sequence.main(outputs / f"{prefix}sequential{overlap}.txt", names, overlap)
+    else:
+        db = list(references or names)
+        if num_matched < 1:
+            raise InputError(f"num_matched is {num_matched}; each image is paired with at least one.")
+        descriptors = extract(host, retrieval_conf(host, how), image_dir, outputs, sorted(known))
+        num_matched = min(num_matched, len(db))
+        pairs = outputs / f"{prefix}{how}{num_matched}.txt"
+        retrieval = import_step(host, "pairs_from_retrieval")
+        retrieval.main(descriptors, pairs, num_matched, query_list=list(names), db_list=db)
+    return pairs
+
+
+def empty_model_dir(folder: Path) -> Path:
+    """A folder without a model of an earlier run: hloc would leave that one in place where a new one fails."""
+    for name in ("cameras", "images", "points3D", "frames", "rigs"):
+        (folder / f"{name}.bin").unlink(missing_ok=True)
+    shutil.rmtree(folder / "models", ignore_errors=True)
+    return folder
+
+
+def _is_depth_map(path: Path) -> bool:
+    with PIL.Image.open(path) as image:
+        return image.mode.startswith(("I", "F"))
+
+
+@contextmanager
+def _downloads(conf: dict[str, Any]) -> Iterator[None]:
+    try:
+        yield
+    except urllib.error.URLError as error:
+        raise InputError(f"The weights of {conf['model']['name']} cannot be downloaded ({error.reason}).") from error

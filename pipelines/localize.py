@@ -1,0 +1,131 @@
+"""Queries in a mapped set of images: the map's points are made anew with the chosen feature and matcher, then queries
+are posed by hloc against them.
+
+    python pipelines/localize.py datasets/house --map-model datasets/house/sfm --queries datasets/house/queries.txt \
+        --outputs outputs/house --feature mickey
+
+Metric poses from relative ones, without points: ``mickey-hloc poses`` and ``mickey-hloc localize``.
+"""
+
+import argparse
+import sys
+from pathlib import Path, PurePosixPath
+
+from mickey_hloc import register
+from mickey_hloc.commands.sfm import add_method_arguments
+from mickey_hloc.errors import InputError, MickeyHlocError
+from mickey_hloc.hloc_methods import choose_methods
+from mickey_hloc.hloc_plugin import import_step
+from mickey_hloc.hloc_steps import empty_model_dir, extract, find_images, make_pairs, match
+from mickey_hloc.io.cameras import COLMAP_CENTRE, Camera, read_cameras
+from mickey_hloc.io.colmap import read_colmap_model
+from mickey_hloc.io.files import atomic_path
+from mickey_hloc.io.poses import read_absolute_poses
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", type=Path, help="folder that all image names are relative to")
+    parser.add_argument(
+        "--map-model", type=Path, required=True, help="COLMAP model with the poses of the mapped images"
+    )
+    parser.add_argument(
+        "--queries", type=Path, required=True, help="lines 'name MODEL width height params' or 'name fx fy cx cy w h'"
+    )
+    parser.add_argument("--outputs", type=Path, required=True, help="folder for everything that is made")
+    add_method_arguments(parser)
+    parser.add_argument("--map-pairs", default="exhaustive", help="exhaustive, sequential, a retrieval conf, or a file")
+    parser.add_argument("--query-pairs", default="exhaustive", help="exhaustive, a retrieval conf, or a file")
+    parser.add_argument("--num-matched", type=int, default=20, help="with a retrieval conf: how many similar images")
+
+
+def run(args: argparse.Namespace) -> int:
+    hloc = register(args.hloc)
+    triangulation, localize_sfm = import_step(hloc, "triangulation"), import_step(hloc, "localize_sfm")
+    methods = choose_methods(hloc, args.feature, args.matcher, args.weights, args.encoder)
+
+    references = sorted(image.name for image in read_colmap_model(args.map_model).images.values())
+    cameras = {n: c for n, c in read_cameras(args.queries).cameras.items() if n not in references}
+    queries = list(cameras)
+    if not queries:
+        raise InputError(f"{args.queries} has no image that is not in the map {args.map_model} already.")
+    find_images(args.images, [*references, *queries])
+    names, with_folder = names_in_results(queries)
+
+    # Points of the map, from its poses and our matches.
+    num_matched = args.num_matched
+    map_pairs = make_pairs(hloc, args.map_pairs, args.images, args.outputs, references, num_matched=num_matched)
+    features = None
+    if methods.feature is not None:
+        features = extract(hloc, methods.feature, args.images, args.outputs, [*references, *queries])
+    map_features, map_matches = match(methods, map_pairs, args.images, args.outputs, features)
+    sfm_dir = empty_model_dir(args.outputs / f"map-{methods.name}")
+    model = triangulation.main(
+        sfm_dir,
+        args.map_model,
+        args.images,
+        map_pairs,
+        map_features,
+        map_matches,
+        estimate_two_view_geometries=True,  # hloc's other way leaves no points with pycolmap 4
+    )
+    if model.num_points3D() == 0:
+        print("no map: no match of its images agrees with their poses")
+        return 1
+
+    # Queries against these points.
+    query_pairs = make_pairs(hloc, args.query_pairs, args.images, args.outputs, queries, references, num_matched)
+    query_features, query_matches = match(methods, query_pairs, args.images, args.outputs, features, map_features)
+    results = args.outputs / f"results-{methods.name}-{query_pairs.stem}.txt"
+    localize_sfm.main(
+        sfm_dir,
+        write_queries(args.outputs / "queries.txt", cameras),
+        query_pairs,
+        query_features,
+        query_matches,
+        results,
+        covisibility_clustering=True,  # without it, hloc writes the pose of a reference where a query has none
+        prepend_camera_name=with_folder,
+    )
+    return report(results, names)
+
+
+def write_queries(path: Path, cameras: dict[str, Camera]) -> Path:
+    """hloc's list of queries: ``name MODEL width height params``, in COLMAP's pixels."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for name, camera in cameras.items():
+            K, lens = camera.intrinsics.K, camera.lens
+            pinhole = [K[0, 0], K[1, 1], K[0, 2] + COLMAP_CENTRE, K[1, 2] + COLMAP_CENTRE]
+            model, params = ("PINHOLE", pinhole) if lens is None else (lens.model_name, lens.params)
+            size = f"{camera.intrinsics.width} {camera.intrinsics.height}"
+            file.write(f"{name} {model} {size} {' '.join(map(repr, map(float, params)))}\n")
+    return path
+
+
+def names_in_results(queries: list[str]) -> tuple[dict[str, str], bool]:
+    """hloc's results have file names only, or with one folder: query -> its name there, and whether with the folder."""
+    for parts in (1, 2):
+        names = {query: "/".join(PurePosixPath(query).parts[-parts:]) for query in queries}
+        if len(set(names.values())) == len(queries) and all(name.count("/") == parts - 1 for name in names.values()):
+            return names, parts == 2
+    raise InputError(
+        "hloc's results have file names with one folder at most, and some queries have the same; rename them."
+    )
+
+
+def report(results: Path, names: dict[str, str]) -> int:
+    """Print what became of the queries; exit status 1 where none has a pose."""
+    found = read_absolute_poses(results)
+    print(f"{len(found)} of {len(names)} queries have a pose: {results}")
+    for query, name in names.items():
+        if name not in found:
+            print(f"  no pose: {query}")
+    return 0 if found else 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    try:
+        sys.exit(run(parser.parse_args()))
+    except MickeyHlocError as error:
+        sys.exit(f"{parser.prog}: {error}")
