@@ -1,0 +1,197 @@
+"""Whole runs on a tiny world: what they leave, resuming, freezing, caching, mistakes."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from training_helpers import state_of, tiny_values, write_world
+
+pytest.importorskip("lightning")
+pytest.importorskip("tensorboard")
+
+from mickey_hloc.cli import main
+from mickey_hloc.errors import InputError, WeightsError
+from mickey_hloc.model.checkpoints import load_model
+from mickey_hloc.training.config import build
+from mickey_hloc.training.curves import read_curves
+from mickey_hloc.training.feature_cache import FeatureCache
+from mickey_hloc.training.options import TrainConfig
+from mickey_hloc.training.run import build_model, make_trainer, train
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("world")
+    write_world(root)
+    return root
+
+
+def test_command_leaves_weights_curves_and_pictures(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import yaml
+
+    config = tmp_path / "tiny.yaml"
+    config.write_text(yaml.safe_dump(tiny_values(world, tmp_path / "runs")))
+    assert main(["train", str(config), "name=mine", "trainer.max_epochs=1", "optimizer.lr=1e-3"]) == 0
+    folder = tmp_path / "runs" / "mine"
+    out = capsys.readouterr().out
+    assert "vcre_precision" in out
+    assert str(folder / "model.safetensors") in out
+    assert (folder / "curves.png").stat().st_size > 1000
+    curves = read_curves(folder / "tensorboard")
+    for tag in (
+        "train/loss",
+        "train/dropped_hypotheses",
+        "val/vcre_auc",
+        "val/median_translation_m",
+        "val/depth_scale",
+    ):
+        assert tag in curves, tag
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    assert {tag.split("/")[1] for tag in events.Tags()["images"]} == {"inliers", "depths", "scores", "rewards"}
+    model = load_model(folder / "model.safetensors", device="cpu")
+    trained = state_of(folder / "checkpoints" / "last.ckpt")
+    assert torch.equal(model.matcher.dustbin_score, trained["model.matcher.dustbin_score"])
+    assert main(["train", str(config), "no.such_key=1"]) == 2
+    assert "no" in capsys.readouterr().err
+
+
+def test_resumed_run_equals_the_undisturbed_one(world: Path, tmp_path: Path) -> None:
+    class Killed(RuntimeError):
+        pass
+
+    whole = tiny_values(world, tmp_path / "a", trainer__max_epochs=3, optimizer__schedule="cosine")
+    train(whole)
+    again = tiny_values(world, tmp_path / "b", trainer__max_epochs=3, optimizer__schedule="cosine")
+    import mickey_hloc.training.lightning as module
+
+    original = module.PoseTraining.training_step
+    steps = 0
+
+    def killed(self: module.PoseTraining, batch: dict[str, object], batch_idx: int) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == 4:  # in the middle of the second epoch
+            raise Killed
+        return original(self, batch, batch_idx)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.PoseTraining, "training_step", killed)
+        with pytest.raises(Killed):
+            train(again)
+    train(again)
+    first, second = (state_of(tmp_path / name / "tiny/checkpoints/last.ckpt") for name in "ab")
+    assert first.keys() == second.keys()
+    for key, value in first.items():
+        assert torch.allclose(value, second[key], rtol=1e-4, atol=1e-6), key
+    with pytest.raises(InputError, match=r"optimizer\.lr"):
+        train(
+            tiny_values(world, tmp_path / "b", trainer__max_epochs=3, optimizer__schedule="cosine", optimizer__lr=1.0)
+        )
+
+
+def test_frozen_encoder_with_cache(world: Path, tmp_path: Path) -> None:
+    model = {
+        "encoder": "disk",
+        **{
+            h: {"widths": [8, 8, 8, 8], "num_attention_layers": 1, "mlp_hidden": 8, "num_attention_heads": 2}
+            for h in ("offset", "depth", "score", "descriptor")
+        },
+        "score_border_cells": 0,
+    }
+    values = tiny_values(
+        world,
+        tmp_path / "runs",
+        model=model,
+        data__cache=str(tmp_path / "cache"),
+        data__mirror=True,
+        start="disk",
+        encoder_weights=str(tmp_path / "disk.pth"),
+        trainer__max_epochs=1,
+    )
+    from kornia.feature import DISK
+
+    torch.manual_seed(0)
+    torch.save({"extractor": DISK().state_dict()}, tmp_path / "disk.pth")
+    result = train(values)
+    state = state_of(result.folder / "checkpoints/last.ckpt")
+    assert not any(key.startswith("model.encoder.") for key in state)
+    assert load_model(result.model, device="cpu").encoder.frozen
+    config = build(TrainConfig, values, "")
+    built = build_model(config)
+    from mickey_hloc.training.data import PairData
+
+    data = PairData(config.data, built, 0)
+    assert isinstance(data.caches[0], FeatureCache)
+    item = data.train_data[3]
+    assert "image0" not in item
+    image = data.caches[0].dataset.image(int(data.train_data.table.pairs[3][0]), False, 0)
+    with torch.no_grad():
+        assert torch.allclose(item["features0"], built.encode(image[None])[0], rtol=2e-3, atol=2e-2)
+    mirrored = data.caches[0].read(0, mirrored=True)
+    with torch.no_grad():
+        other = built.encode(data.caches[0].dataset.image(0, True, 0)[None])[0]
+    assert torch.allclose(mirrored, other, rtol=2e-3, atol=2e-2)
+    train({**values, "name": "from_heads", "init_from": str(result.folder / "checkpoints/last.ckpt")})
+    with pytest.raises(WeightsError, match="train that stage first"):
+        train({**values, "name": "no_heads", "init_from": str(tmp_path / "none.ckpt")})
+    with pytest.raises(WeightsError, match="does not fit"):
+        train(
+            {
+                **values,
+                "name": "bad",
+                "model": {**model, "depth": {**model["depth"], "widths": [8, 8, 8, 16]}},
+                "init_from": str(result.folder / "checkpoints/last.ckpt"),
+            }
+        )
+
+
+def test_homography_warm_up_then_poses(world: Path, tmp_path: Path) -> None:
+    values = tiny_values(world, tmp_path / "runs", homography__steps=2, trainer__max_epochs=2)
+    result = train(values)
+    curves = read_curves(result.folder / "tensorboard")
+    assert len(curves["train/homography_loss"][0]) == 2
+    assert len(curves["train/loss"][0]) == 2
+
+
+def test_synthetic_rooms_without_any_data(tmp_path: Path) -> None:
+    values = tiny_values(tmp_path, tmp_path / "runs", trainer__max_epochs=1)
+    values["data"].update(
+        train={"kind": "synthetic", "seed": 1},
+        val={"kind": "synthetic", "seed": 2, "size": 1},
+        pairs_per_epoch=2,
+        size_wh=[64, 48],
+    )
+    assert "depth_rel_error" in train(values).figures
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data__cache": "x"}, "frozen"),
+        ({"encoder_weights": "x.pth"}, "init_from"),
+        ({"start": "disk"}, "disk encoder"),
+        ({"data__workers": -1}, "workers"),
+        ({"optimizer__schedule": "step"}, "constant, cosine"),
+        ({"data__batch_size": "many"}, r"data\.batch_size must be int"),
+        ({"model__widths": 3}, "widths"),
+        ({"data__train": 3}, "data.train"),
+    ],
+)
+def test_wrong_configurations(world: Path, tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train(tiny_values(world, tmp_path / "runs", **changes))
+
+
+def test_trainer_is_told_what_the_configuration_says(world: Path, tmp_path: Path) -> None:
+    values = tiny_values(world, tmp_path, trainer__accumulate=4, optimizer__clip_norm=2.5, trainer__keep_epochs=2)
+    config = build(TrainConfig, values, "")
+    trainer = make_trainer(config, tmp_path)
+    assert trainer.accumulate_grad_batches == 4
+    assert trainer.gradient_clip_val == 2.5
+    assert trainer.max_epochs == 2
+    assert len(trainer.checkpoint_callbacks) == 2
