@@ -12,6 +12,7 @@ SOLVERS: Registry[Solver] = Registry(
         "procrustes": "mickey_hloc.solvers.procrustes:ProcrustesSolver",
         "pnp": "mickey_hloc.solvers.pnp:PnPSolver",
         "essential": "mickey_hloc.solvers.essential:EssentialSolver",
+        "joint": "mickey_hloc.solvers.joint:JointSolver",
     },
 )
 

@@ -61,10 +61,7 @@ class EssentialSolver(MatchSolver):
         if E is None:
             return None
         X, Y = problem.view0.points()[matches[:, 0]], problem.view1.points()[matches[:, 1]]
-        R1, R2, direction = (
-            torch.from_numpy(np.ascontiguousarray(part)).to(X) for part in cv2.decomposeEssentialMat(E)
-        )
-        direction = direction[:, 0]
+        R1, R2, direction = decompose(E, X)
         near = self._epipolar_errors(problem, (R1, direction), matches) < self.options.max_error_px
         if not bool(near.any()):
             return None
@@ -99,6 +96,12 @@ def essential_matrix(problem: PoseProblem, matches: Tensor, o: EssentialOptions,
     K0, K1 = problem.view0.K.cpu().double().numpy(), problem.view1.K.cpu().double().numpy()
     backend = _with_poselib if o.backend == "poselib" else _with_opencv
     return backend(kp0, kp1, K0, K1, o, seed)
+
+
+def decompose(E: np.ndarray, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The two rotations (3, 3) of an essential matrix and its translation (3,) up to sign, of unit length."""
+    R1, R2, direction = (torch.from_numpy(np.ascontiguousarray(part)).to(like) for part in cv2.decomposeEssentialMat(E))
+    return R1, R2, direction[:, 0]
 
 
 def _with_opencv(

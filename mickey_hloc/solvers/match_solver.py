@@ -48,9 +48,19 @@ class MatchSolver(Solver):
         pose = self._estimate(problem, matches, generator)
         if pose is None:
             return RelativePose.failure("the matches agree with no pose", matches.cpu().numpy())
-        if self.options.refine:
-            pose = refine_pose(problem, matches, *pose, self.options.keypoint_sigma_px, self.options.depth_sigma)
+        improved = self._improve(problem, matches, pose)
+        if improved is not pose:
+            result = self._conclude(problem, matches, improved, generator)
+            if result.success:
+                return result
+        # A refinement may not cost a pose that was supported without it.
         return self._conclude(problem, matches, pose, generator)
+
+    def _improve(self, problem: PoseProblem, matches: Tensor, pose: Pose) -> Pose:
+        """The pose after the refinements that the options ask for."""
+        if not self.options.refine:
+            return pose
+        return refine_pose(problem, matches, *pose, self.options.keypoint_sigma_px, self.options.depth_sigma)
 
     def _conclude(self, problem: PoseProblem, matches: Tensor, pose: Pose, generator: torch.Generator) -> RelativePose:
         residual, threshold = self._judge(problem, pose)

@@ -57,10 +57,10 @@ class PnPSolver(MatchSolver):
         seed = draw_seed(generator)
         poses: list[Pose] = []
         if self.options.direction != "1to0":
-            forward = _absolute_pose(problem.view0, problem.view1, matches, self.options, seed)
+            forward = absolute_pose(problem.view0, problem.view1, matches, self.options, seed)
             poses += [forward] if forward is not None else []
         if self.options.direction != "0to1":
-            backward = _absolute_pose(problem.view1, problem.view0, matches.flip(-1), self.options, seed)
+            backward = absolute_pose(problem.view1, problem.view0, matches.flip(-1), self.options, seed)
             poses += [inverse(*backward)] if backward is not None else []
         if len(poses) < 2:
             return poses[0] if poses else None
@@ -85,7 +85,7 @@ class PnPSolver(MatchSolver):
         return residual, self.options.max_error_px
 
 
-def _absolute_pose(points_view: View, image_view: View, matches: Tensor, o: PnPOptions, seed: int) -> Pose | None:
+def absolute_pose(points_view: View, image_view: View, matches: Tensor, o: PnPOptions, seed: int) -> Pose | None:
     """The camera of ``image_view`` in the frame of ``points_view``; matches (M, 2) are indices in this order."""
     points2d = image_view.keypoints[matches[:, 1]].cpu().numpy()
     points3d = points_view.points()[matches[:, 0]].cpu().numpy()

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import kabsch
 from mickey_hloc.solvers.base import PoseProblem
+from mickey_hloc.solvers.icp import align_depth_maps
 from mickey_hloc.solvers.match_solver import MatchOptions, MatchSolver, Pose
 from mickey_hloc.solvers.residuals import point_errors
 from mickey_hloc.solvers.support import Residual, require
@@ -23,6 +25,7 @@ class ProcrustesOptions(MatchOptions):
         probability: drawing stops when a triple of inliers only was drawn with this probability.
         refine_steps: at most so many least-squares steps on the inliers of a promising pose.
         refine_best: so many poses of each batch are refined.
+        icp: then align the dense depth maps of both views (see ``icp``), with the same threshold.
         batch: triples a batch. max_elements: bounds memory, (poses at once) x (matches).
     """
 
@@ -31,6 +34,7 @@ class ProcrustesOptions(MatchOptions):
     probability: float = 0.9999
     refine_steps: int = 10
     refine_best: int = 4
+    icp: bool = False
     batch: int = 2048
     max_elements: int = 2_000_000
 
@@ -54,6 +58,17 @@ class ProcrustesSolver(MatchSolver):
     def _estimate(self, problem: PoseProblem, matches: Tensor, generator: torch.Generator) -> Pose | None:
         X, Y = problem.view0.points()[matches[:, 0]], problem.view1.points()[matches[:, 1]]
         return rigid_ransac(X, Y, self.options, generator)
+
+    def _improve(self, problem: PoseProblem, matches: Tensor, pose: Pose) -> Pose:
+        pose = super()._improve(problem, matches, pose)
+        if not self.options.icp:
+            return pose
+        view0, view1 = problem.view0, problem.view1
+        if view0.depth_map is None or view1.depth_map is None:
+            raise InputError("Option icp needs dense depth maps of both images; this depth source has none.")
+        return align_depth_maps(
+            view0.depth_map, view0.K, view1.depth_map, view1.K, *pose, max_error_m=self.options.max_error_m
+        )
 
     def _judge(self, problem: PoseProblem, pose: Pose) -> tuple[Residual, float]:
         points0, points1 = problem.view0.points(), problem.view1.points()

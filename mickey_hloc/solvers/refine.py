@@ -85,7 +85,7 @@ def refine_with_depth_model(
     depth_sigma: float = 0.0,
 ) -> tuple[Tensor, Tensor, DepthModel]:
     """As ``refine_pose``, with scale and shift errors of the depths among the unknowns."""
-    fit = _Fit(problem, matches, keypoint_sigma_px)
+    fit = PairFit(problem, matches, keypoint_sigma_px)
     if len(fit) < 3:
         return R, t, model
     sigma = depth_sigma or fit.measured_depth_sigma(R, t, model)
@@ -99,13 +99,13 @@ def refine_with_depth_model(
     return start
 
 
-class _Fit:
-    """The matches of one pair, and Gauss-Newton steps on them."""
+class PairFit:
+    """The pairs of one problem that have depth in at least one view, and Gauss-Newton steps on them."""
 
     def __init__(self, problem: PoseProblem, matches: Tensor, keypoint_sigma_px: float) -> None:
         known = problem.view0.usable[matches[:, 0]] | problem.view1.usable[matches[:, 1]]
         self.view0, self.view1 = _take(problem.view0, matches[known, 0]), _take(problem.view1, matches[known, 1])
-        self.rays0, self.rays1 = _rays(self.view0), _rays(self.view1)
+        self.rays0, self.rays1 = rays(self.view0), rays(self.view1)
         self.lateral0 = _lateral_covariance(self.view0, keypoint_sigma_px)
         self.lateral1 = _lateral_covariance(self.view1, keypoint_sigma_px)
         self.sigma_px = keypoint_sigma_px
@@ -202,7 +202,7 @@ def _take(view: View, index: Tensor) -> View:
     return View(view.keypoints[index], view.depths[index], view.K, view.image_size)
 
 
-def _rays(view: View) -> Tensor:
+def rays(view: View) -> Tensor:
     """(M, 3) viewing rays with z = 1."""
     return View(view.keypoints, torch.ones_like(view.depths), view.K).points()
 

@@ -1,0 +1,179 @@
+"""Metric relative pose from both views' depths at once, when each depth map has a scale (and shift) error of its own.
+
+The idea is that of Yu et al., "Relative pose estimation through affine corrections of monocular depth priors", CVPR
+2025 (MADPose): the pose, the ratio of the depth scales and the depth shifts are estimated together. Three robust
+estimators propose poses (essential matrix, and P3P with either view's depth), all are refined under the joint model of
+``refine``, and the one with the largest support is kept.
+
+Two depth maps only tell by how much they disagree: the ratio of their scales is estimated, and the metric scale is
+their geometric mean.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from mickey_hloc.geometry import inverse, transform
+from mickey_hloc.solvers.base import PoseProblem, RelativePose, Solver, View
+from mickey_hloc.solvers.essential import EssentialOptions, decompose, essential_matrix
+from mickey_hloc.solvers.match_solver import draw_seed, precise
+from mickey_hloc.solvers.pnp import PnPOptions, absolute_pose
+from mickey_hloc.solvers.refine import DepthModel, PairFit, rays, refine_with_depth_model
+from mickey_hloc.solvers.support import SupportOptions, conclude, require, soft_inlier_count, too_few, usable_matches
+
+_NUM_REFINED = 3  # of at most six proposals
+Candidate = tuple[Tensor, Tensor, DepthModel]
+
+
+@dataclass(frozen=True)
+class JointOptions(SupportOptions):
+    """Options of ``joint``, besides those of ``SupportOptions``.
+
+    Attributes:
+        max_error_sigmas: inliers disagree by less than so many standard deviations of keypoints and depths.
+        keypoint_sigma_px: standard deviation of a keypoint.
+        depth_sigma: relative standard deviation of a depth, after its scale and shift are corrected.
+        max_epipolar_error_px, max_reprojection_error_px: inlier thresholds of the proposing estimators.
+        free_shifts: also estimate a shift of each view's depths, metres.
+        shift_sigma_m: of the Gaussian prior that keeps shifts near 0.
+    """
+
+    max_error_sigmas: float = 3.0
+    keypoint_sigma_px: float = 2.0
+    depth_sigma: float = 0.05
+    max_epipolar_error_px: float = 2.0
+    max_reprojection_error_px: float = 8.0
+    free_shifts: bool = False
+    shift_sigma_m: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in (
+            "max_error_sigmas",
+            "keypoint_sigma_px",
+            "depth_sigma",
+            "max_epipolar_error_px",
+            "max_reprojection_error_px",
+            "shift_sigma_m",
+        ):
+            require(self, name, getattr(self, name) > 0, "positive")
+
+
+class JointSolver(Solver):
+    """Pose and depth scales together: proposals by 2D-2D and 3D-2D estimators, judged on keypoints and both depths."""
+
+    Options = JointOptions
+    needs: ClassVar[Literal["matches", "probability"]] = "matches"
+    min_correspondences = 3  # three equations each, for six unknowns of the pose and one to three of the depths
+
+    def _solve(self, problem: PoseProblem, generator: torch.Generator) -> RelativePose:
+        o: JointOptions = self.options
+        problem = precise(problem)
+        matches = usable_matches(problem)
+        if len(matches) < self.min_correspondences:
+            return too_few(matches, self.min_correspondences)
+        best: Candidate | None = None
+        highest = 0.0
+        proposals = self._proposals(problem, matches, draw_seed(generator))
+        proposals.sort(key=lambda proposal: self._support(problem, matches, proposal), reverse=True)
+        for proposal in proposals[:_NUM_REFINED]:
+            refined = refine_with_depth_model(problem, matches, *proposal, o.keypoint_sigma_px, o.depth_sigma)
+            support = self._support(problem, matches, refined)
+            if support > highest:
+                highest, best = support, refined
+        if best is None:
+            return RelativePose.failure("the matches agree with no pose", matches.cpu().numpy())
+        R, t, model = best
+        corrected = _corrected(problem, model)
+        points = corrected.view0.points()[matches[:, 0]]
+        return conclude(
+            corrected,
+            R,
+            t,
+            matches,
+            lambda pairs: self._sigmas(problem, pairs, (R, t, model)),
+            o.max_error_sigmas,
+            self.min_correspondences,
+            o,
+            generator,
+            points=points,
+            residuals_m=torch.linalg.vector_norm(
+                transform(R, t, points) - corrected.view1.points()[matches[:, 1]], dim=-1
+            ),
+        )
+
+    def _support(self, problem: PoseProblem, matches: Tensor, candidate: Candidate) -> float:
+        return float(soft_inlier_count(self._sigmas(problem, matches, candidate), self.options.max_error_sigmas))
+
+    def _sigmas(self, problem: PoseProblem, pairs: Tensor, candidate: Candidate) -> Tensor:
+        """(P,) disagreement of keypoint pairs in standard deviations; inf behind a camera."""
+        R, t, model = candidate
+        fit = PairFit(problem, pairs, self.options.keypoint_sigma_px)
+        X, Y = fit.points(R, t, model)
+        in_front = (X[:, 2] > 0) & (Y[:, 2] > 0) & (transform(R, t, X)[:, 2] > 0)
+        _, errors, _ = fit.whitened(R, t, model, self.options.depth_sigma)
+        return torch.where(in_front, torch.linalg.vector_norm(errors, dim=-1), math.inf)
+
+    def _proposals(self, problem: PoseProblem, matches: Tensor, seed: int) -> list[Candidate]:
+        o: JointOptions = self.options
+        model = DepthModel(free_ratio=True, free_shifts=o.free_shifts, shift_sigma=o.shift_sigma_m)
+        view0, view1 = problem.view0, problem.view1
+        X, Y = view0.points()[matches[:, 0]], view1.points()[matches[:, 1]]
+        candidates: list[Candidate] = []
+        pnp = PnPOptions(max_error_px=o.max_reprojection_error_px)
+        if (pose := absolute_pose(view0, view1, matches, pnp, seed)) is not None:
+            candidates += _with_ratio(*pose, X, Y, model, measured_in=0)
+        if (pose := absolute_pose(view1, view0, matches.flip(-1), pnp, seed)) is not None:
+            candidates += _with_ratio(*inverse(*pose), X, Y, model, measured_in=1)
+        everywhere = usable_matches(problem, depth0=False, depth1=False)
+        essential = EssentialOptions(max_error_px=o.max_epipolar_error_px)
+        E = essential_matrix(problem, everywhere, essential, seed) if len(everywhere) >= 5 else None
+        if E is not None:
+            R1, R2, unit_t = decompose(E, X)
+            rays0, rays1 = rays(view0)[matches[:, 0]], rays(view1)[matches[:, 1]]
+            for R in (R1, R2):
+                for direction in (unit_t, -unit_t):
+                    candidates += _with_triangulated_scale(R, direction, rays0, rays1, X[:, 2], Y[:, 2], model)
+        return candidates
+
+
+def _with_ratio(R: Tensor, t: Tensor, X: Tensor, Y: Tensor, model: DepthModel, measured_in: int) -> list[Candidate]:
+    """A pose in the units of one view's depth, brought to the geometric mean of both."""
+    if measured_in == 0:
+        ratios = transform(R, t, X)[:, 2] / Y[:, 2]
+    else:
+        ratios = X[:, 2] / ((Y - t) @ R)[:, 2]
+    ratios = ratios[ratios > 0]
+    if len(ratios) == 0:
+        return []
+    log_ratio = float(ratios.log().median())
+    to_mean = math.exp(-log_ratio / 2 if measured_in == 0 else log_ratio / 2)
+    return [(R, t * to_mean, replace(model, log_ratio=log_ratio))]
+
+
+def _with_triangulated_scale(
+    R: Tensor, direction: Tensor, rays0: Tensor, rays1: Tensor, depths0: Tensor, depths1: Tensor, model: DepthModel
+) -> list[Candidate]:
+    """A pose of unit translation with the scales by which triangulated depths become the given ones (medians)."""
+    turned = rays0 @ R.mT
+    # Least squares of z1 ray1 - z0 R ray0 = direction, for each match.
+    A = torch.stack([-turned, rays1], dim=-1)
+    triangulated = torch.linalg.lstsq(A, direction.expand(len(A), 3)[..., None]).solution[..., 0]
+    in_front = (triangulated > 1e-6).all(dim=-1)
+    if int(in_front.sum()) < max(3, len(A) // 10):
+        return []
+    logs0 = (depths0[in_front] / triangulated[in_front, 0]).log().median()
+    logs1 = (depths1[in_front] / triangulated[in_front, 1]).log().median()
+    length = math.exp(float(logs0 + logs1) / 2)
+    return [(R, direction * length, replace(model, log_ratio=float(logs0 - logs1)))]
+
+
+def _corrected(problem: PoseProblem, model: DepthModel) -> PoseProblem:
+    """The problem with depths as the model corrects them."""
+    depths0, depths1 = model.apply(problem.view0.depths, problem.view1.depths)
+    view0 = View(problem.view0.keypoints, depths0, problem.view0.K, problem.view0.image_size)
+    view1 = View(problem.view1.keypoints, depths1, problem.view1.K, problem.view1.image_size)
+    return PoseProblem(view0, view1, problem.matches, problem.match_scores)
