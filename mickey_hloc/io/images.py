@@ -11,6 +11,8 @@ from torch import Tensor
 
 from mickey_hloc.errors import InputError
 
+_EXIF_IFD, _FOCAL_LENGTH_IN_35MM = 0x8769, 0xA405
+
 
 def read_image(path: Path, upright: bool = True) -> np.ndarray:
     """An image as RGB.
@@ -53,6 +55,15 @@ def image_to_tensor(image: np.ndarray) -> Tensor:
 
 
 def exif_focal_px(path: Path) -> float | None:
-    """Focal length in pixels from the EXIF data, as COLMAP reads it; None where the file has none."""
+    """Focal length in pixels from the EXIF data; None where the file has none.
+
+    The 35 mm equivalent is taken first, as the diagonal of 43.27 mm defines it (CIPA DCG-001); then what COLMAP knows
+    of the camera model's sensor.
+    """
+    with Image.open(path) as file:
+        equivalent = file.getexif().get_ifd(_EXIF_IFD).get(_FOCAL_LENGTH_IN_35MM)
+        diagonal = float(np.hypot(*file.size))
+    if equivalent:
+        return diagonal * float(equivalent) / float(np.hypot(36.0, 24.0))
     camera = pycolmap.infer_camera_from_image(str(path))
     return float(camera.mean_focal_length()) if camera.has_prior_focal_length else None

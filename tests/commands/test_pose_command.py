@@ -72,7 +72,7 @@ def test_a_focal_length_instead_of_a_file(room, capsys) -> None:
 def test_exif_is_used_and_said(room, capsys) -> None:
     for name in ("reference", "query"):
         exif = Image.Exif()
-        exif.get_ifd(0x8769)[0xA405] = 30
+        exif[0x8769] = {0xA405: 30}
         Image.open(room / f"{name}.png").save(room / f"{name}.jpg", exif=exif, quality=95)
     assert main(arguments(room, "--json", reference="reference.jpg", query="query.jpg", intrinsics=False)) in (0, 1)
     assert capsys.readouterr().err.count("from its EXIF data") == 2

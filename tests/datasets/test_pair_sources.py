@@ -77,6 +77,18 @@ def test_scannet_list(tmp_path: Path) -> None:
     assert source.table().scenes.tolist() == [0, 1]
 
 
+def write_colmap_model(folder: Path, names: list[str], cam_from_world: list[pycolmap.Rigid3d]) -> None:
+    """In COLMAP's text format, which every pycolmap reads; its own ways to build a model differ between versions."""
+    folder.mkdir()
+    (folder / "cameras.txt").write_text("1 PINHOLE 64 48 60 60 32 24\n")
+    lines = []
+    for i, (name, pose) in enumerate(zip(names, cam_from_world, strict=True), start=1):
+        x, y, z, w = pose.rotation.quat
+        lines.append(f"{i} {w} {x} {y} {z} {' '.join(map(str, pose.translation))} 1 {name}\n\n")
+    (folder / "images.txt").write_text("".join(lines))
+    (folder / "points3D.txt").write_text("")
+
+
 def test_folder_of_each_layout(tmp_path: Path) -> None:
     count, truth = 5, poses(5)
     names = [f"rgb/{i}.png" for i in range(count)]
@@ -86,14 +98,7 @@ def test_folder_of_each_layout(tmp_path: Path) -> None:
     (tmp_path / "tum/groundtruth.txt").write_text("".join(lines))
     (tmp_path / "tum/intrinsics.txt").write_text("".join(f"{n} 60 60 31.5 23.5 64 48\n" for n in names))
 
-    colmap = pycolmap.Reconstruction()
-    colmap.add_camera_with_trivial_rig(
-        pycolmap.Camera(model="PINHOLE", width=64, height=48, params=[60, 60, 32, 24], camera_id=1)
-    )
-    for i, (name, pose) in enumerate(zip(names, truth, strict=True), start=1):
-        colmap.add_image_with_trivial_frame(pycolmap.Image(name=name, camera_id=1, image_id=i), pose)
-    (tmp_path / "model").mkdir()
-    colmap.write(str(tmp_path / "model"))
+    write_colmap_model(tmp_path / "model", names, truth)
 
     seven = tmp_path / "7scenes/seq-01"
     save_images(seven, [f"frame-{i:06d}.color.png" for i in range(count)])

@@ -47,7 +47,7 @@ def test_orientation_is_applied_unless_asked_not_to(tmp_path, picture) -> None:
 def test_focal_length_from_exif(tmp_path, picture) -> None:
     large = Image.fromarray(picture).resize((3600, 2400))
     exif = Image.Exif()
-    exif.get_ifd(0x8769)[FOCAL_35MM] = 35
+    exif[0x8769] = {FOCAL_35MM: 35}
     large.save(tmp_path / "a.jpg", exif=exif)
     assert exif_focal_px(tmp_path / "a.jpg") == pytest.approx(3600, rel=0.05)
     large.save(tmp_path / "b.jpg")
