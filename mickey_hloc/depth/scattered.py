@@ -14,6 +14,7 @@ from mickey_hloc.geometry.camera import check_shape
 
 SAME_PX = 1e-3  # a query this near a sample is that keypoint
 CHUNK = 1 << 22  # distances held at once
+SLAB = 256  # tiles whose planes are computed together
 
 
 def interpolate_depths(
@@ -44,17 +45,16 @@ def interpolate_depths(
         return torch.full((len(keypoints),), torch.nan, device=keypoints.device)
     if max_distance_px is None:
         max_distance_px = 2 * typical_spacing(samples)
-    order, blocks = _blocks(keypoints, max_distance_px)
     result = torch.full((len(keypoints),), torch.nan, device=keypoints.device)
-    for block in blocks:
-        index = order[block]
-        query = keypoints[index]
-        near = _within(samples, query, max_distance_px)
-        step = max(1, CHUNK // max(1, int(near.sum())))
-        parts = [
-            _block(samples[near], depths[near], valid[near], q, max_distance_px, neighbours) for q in query.split(step)
-        ]
-        result[index] = torch.cat(parts)
+    order, blocks = _blocks(keypoints, max_distance_px)
+    for first in range(0, len(blocks), SLAB):
+        slab = blocks[first : first + SLAB]
+        found = [_nearest(samples, valid, keypoints[order[b]], max_distance_px, neighbours + 1) for b in slab]
+        near, squared, own = (torch.cat(parts) for parts in zip(*found, strict=True))
+        index = order[slab[0].start : slab[-1].stop]
+        surface = _surface(samples, depths, keypoints[index], near, squared, max_distance_px)
+        own_depths = depths[own.clamp(min=0)].masked_fill(~valid[own.clamp(min=0)], torch.nan)
+        result[index] = torch.where(own >= 0, own_depths, surface)
     return result
 
 
@@ -83,29 +83,43 @@ def _blocks(keypoints: Tensor, reach: float) -> tuple[Tensor, list[slice]]:
     return finite[order], [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def _within(samples: Tensor, query: Tensor, reach: float) -> Tensor:
+def _nearest(samples: Tensor, valid: Tensor, query: Tensor, reach: float, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The usable samples nearest to (N, 2) query pixels.
+
+    Returns:
+        (N, count) indices and squared distances, infinite where fewer samples are within reach; and (N,) the index of
+        the sample, usable or not, that the query coincides with, -1 where there is none.
+    """
     low, high = query.amin(dim=0) - reach, query.amax(dim=0) + reach
-    return ((samples >= low) & (samples <= high)).all(dim=-1)
+    around = ((samples >= low) & (samples <= high)).all(dim=-1).nonzero()[:, 0]
+    near, own = around.new_zeros((len(query), count)), around.new_full((len(query),), -1)
+    squared = query.new_full((len(query), count), torch.inf)
+    k = min(count, len(around))
+    if k == 0:
+        return near, squared, own
+    x, y = samples[around].unbind(dim=-1)
+    unusable = ~valid[around]
+    for rows in torch.arange(len(query), device=query.device).split(max(1, CHUNK // len(around))):
+        # by differences: cdist's matrix product is not exact at 0
+        distances = (query[rows, :1] - x).square_().add_((query[rows, 1:] - y).square_())
+        closest, own_place = distances.min(dim=1)
+        own[rows] = torch.where(closest <= SAME_PX**2, around[own_place], -1)
+        squared[rows, :k], place = distances.masked_fill_(unusable, torch.inf).topk(k, largest=False)
+        near[rows, :k] = around[place]
+    return near, squared.masked_fill(squared > reach**2, torch.inf), own
 
 
-def _block(samples: Tensor, depths: Tensor, valid: Tensor, query: Tensor, reach: float, neighbours: int) -> Tensor:
-    """(N,) depths at (N, 2) query pixels from the (M, 2) samples around them."""
-    unknown = torch.full((len(query),), torch.nan, device=query.device)
-    if len(samples) == 0:
-        return unknown
-    # (N, M) squared distances, by differences: cdist's matrix product is not exact at 0
-    squared = (query[:, :1] - samples[:, 0]).square_().add_((query[:, 1:] - samples[:, 1]).square_())
-    own_squared, own = squared.min(dim=1)
-    nearest, index = squared.masked_fill_(~valid, torch.inf).topk(min(neighbours + 1, len(samples)), largest=False)
-    nearest = nearest.sqrt()
-    # Weights fall to 0 at the last neighbour's distance, so that the surface has no steps where neighbours change.
-    radius = nearest.masked_fill(~torch.isfinite(nearest), 0.0).amax(dim=1, keepdim=True) * 1.001 + 1e-6
-    weights = ((radius - nearest).clamp(min=0) / (radius * nearest.clamp(min=SAME_PX))).square()
-    plane = _plane_at(
-        samples[index] - query[:, None], depths[index], weights.masked_fill(~torch.isfinite(nearest), 0.0)
-    )
-    plane = plane.masked_fill(nearest[:, 0] > reach, torch.nan)
-    return torch.where(own_squared <= SAME_PX**2, depths[own].masked_fill(~valid[own], torch.nan), plane)
+def _surface(samples: Tensor, depths: Tensor, query: Tensor, near: Tensor, squared: Tensor, reach: float) -> Tensor:
+    """(N,) depths at (N, 2) query pixels from their (N, k) nearest samples; NaN where none is within reach."""
+    distances = squared.sqrt()
+    known = torch.isfinite(distances)
+    # Weights fall to 0 at the last neighbour's distance, or at the reach where there are fewer neighbours, so that the
+    # surface has no steps where neighbours change.
+    last = distances.masked_fill(~known, 0.0).amax(dim=1, keepdim=True)
+    radius = torch.where(known.all(dim=1, keepdim=True), last, (2 * last + 1).clamp(max=reach)) * 1.001 + 1e-6
+    weights = ((radius - distances).clamp(min=0) / (radius * distances.clamp(min=SAME_PX))).square()
+    plane = _plane_at(samples[near] - query[:, None], depths[near], weights.masked_fill(~known, 0.0))
+    return plane.masked_fill(~known[:, 0], torch.nan)
 
 
 def _plane_at(offsets: Tensor, depths: Tensor, weights: Tensor) -> Tensor:
