@@ -81,6 +81,14 @@ def judge_pair(
     )
 
 
+def sample_nearest(depth: Tensor, keypoints: Tensor) -> Tensor:
+    """(H, W) metres at (N, 2) pixels: (N,) of the nearest pixel, on the CPU; no mixing across edges."""
+    height, width = depth.shape
+    u = keypoints[:, 0].detach().round().long().clamp(0, width - 1)
+    v = keypoints[:, 1].detach().round().long().clamp(0, height - 1)
+    return depth.cpu()[v.cpu(), u.cpu()].float()
+
+
 def depth_samples(keypoints: Tensor, depths: Tensor, scores: Tensor, truth: Tensor) -> np.ndarray:
     """Estimated and true depth where the truth is known.
 
@@ -90,10 +98,7 @@ def depth_samples(keypoints: Tensor, depths: Tensor, scores: Tensor, truth: Tens
     Returns:
         (n, 3) estimated, true, and 1 where the keypoint is confident.
     """
-    height, width = truth.shape
-    u = keypoints[:, 0].round().long().clamp(0, width - 1)
-    v = keypoints[:, 1].round().long().clamp(0, height - 1)
-    true = truth[v.cpu(), u.cpu()].float()
+    true = sample_nearest(truth, keypoints)
     scores, depths = scores.detach().float().cpu(), depths.detach().float().cpu()
     positive = scores > 0
     limit = scores[positive].quantile(CONFIDENT_QUANTILE) if bool(positive.any()) else torch.tensor(torch.inf)
