@@ -1,7 +1,7 @@
 """Step: relative poses of queries to references with known poses -> absolute poses of the queries, in hloc's format.
 
-Every reference gives one estimate of the query's pose. Estimates that contradict the majority are rejected, the others
-are fused, weighted by the confidence of their pair.
+Every reference gives one estimate of the query's pose. Estimates that contradict the majority are rejected; of the
+others the weighted mean is taken. A pair weighs by its confidence, and less the further apart its two cameras are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import pycolmap
 import torch
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.geometry.averaging import fuse_poses
+from mickey_hloc.geometry.averaging import chordal_mean, fuse_poses
+from mickey_hloc.geometry.rigid import inverse
 from mickey_hloc.io.poses import Pair, read_poses, write_absolute_poses
 from mickey_hloc.io.reference_poses import read_reference_poses
 from mickey_hloc.io.text import read_rows
@@ -171,28 +172,41 @@ def _fuse(
     estimates: list[tuple[str, RelativePose, pycolmap.Rigid3d]], num_tried: int, options: LocalizeOptions
 ) -> AbsolutePose:
     names = [name for name, _, _ in estimates]
-    weights = [relative.confidence for _, relative, _ in estimates]
-    weights = [w if w >= options.min_confidence else 0.0 for w in weights]
+    trusted = [pose if pose.confidence >= options.min_confidence else None for _, pose, _ in estimates]
+    weights = torch.tensor([0.0 if pose is None else pair_weight(pose) for pose in trusted], dtype=torch.float64)
     if not estimates:
         return AbsolutePose(None, reason=f"none of {num_tried} pairs has a pose")
-    if not any(weights):
+    if not bool((weights > 0).any()):
         return AbsolutePose(None, names, reason=f"none of {len(names)} poses has the confidence that is needed")
     R = torch.tensor(np.stack([pose.rotation.matrix() for _, _, pose in estimates]))
     t = torch.tensor(np.stack([pose.translation for _, _, pose in estimates]))
-    R_fused, t_fused, agree = fuse_poses(
-        R, t, torch.tensor(weights, dtype=torch.float64), options.max_rotation_deg, options.max_distance_m
-    )
+    _, _, agree = fuse_poses(R, t, weights, options.max_rotation_deg, options.max_distance_m)
     inliers = [name for name, ok in zip(names, agree.tolist(), strict=True) if ok]
     if len(inliers) < options.min_inliers:
-        return AbsolutePose(
-            None,
-            names,
-            inliers,
-            reason=f"{len(inliers)} of {len(names)} references agree, {options.min_inliers} are needed",
-        )
-    confidence = sum(w for w, ok in zip(weights, agree.tolist(), strict=True) if ok) / num_tried
-    pose = pycolmap.Rigid3d(pycolmap.Rotation3d(R_fused.numpy()), t_fused.numpy())
-    return AbsolutePose(pose, names, inliers, confidence)
+        reason = f"{len(inliers)} of {len(names)} references agree, {options.min_inliers} are needed"
+        return AbsolutePose(None, names, inliers, reason=reason)
+    confidence = sum(pose.confidence for (_, pose, _), ok in zip(estimates, agree.tolist(), strict=True) if ok)
+    return AbsolutePose(_mean_pose(R[agree], t[agree], weights[agree]), names, inliers, confidence / num_tried)
+
+
+def pair_weight(relative: RelativePose) -> float:
+    """How much a pair counts: its confidence over the square of the error to expect.
+
+    Errors of metric relative poses grow with the motion between the images: less overlap, and an error of the depths'
+    scale is one of the translation's length. A rotation by 10 degrees counts as 1 m; below 0.3 m nothing is gained.
+    """
+    motion_m = np.linalg.norm(relative.t)
+    turn_deg = np.degrees(relative.cam1_from_cam0.rotation.angle())
+    return float(relative.confidence / (0.3**2 + motion_m**2 + (turn_deg / 10.0) ** 2))
+
+
+def _mean_pose(R: torch.Tensor, t: torch.Tensor, weights: torch.Tensor) -> pycolmap.Rigid3d:
+    """Weighted mean of (N, 3, 3), (N, 3) that agree: the outliers are gone, and a mean uses the others better than a
+    median does (of two it would be one of them).
+    """
+    position = (weights[:, None] * inverse(R, t)[1]).sum(dim=0) / weights.sum()
+    R_mean = chordal_mean(R, weights)
+    return pycolmap.Rigid3d(pycolmap.Rotation3d(R_mean.numpy()), (-R_mean @ position).numpy())
 
 
 def _query_names(queries: Path | Collection[str] | None) -> set[str] | None:

@@ -75,6 +75,16 @@ def test_fusing_noisy_estimates_is_better_than_one(world):
     assert np.median(errors[6]) < 0.7 * np.median(errors[1])
 
 
+def test_pairs_far_apart_weigh_less():
+    near = localize.pair_weight(relative(pycolmap.Rigid3d(pycolmap.Rotation3d(), [0.1, 0, 0])))
+    far = localize.pair_weight(relative(pycolmap.Rigid3d(pycolmap.Rotation3d(), [2.0, 0, 0])))
+    turned = localize.pair_weight(relative(pycolmap.Rigid3d(pycolmap.Rotation3d([0, 0.5, 0]), [0.1, 0, 0])))
+    unsure = localize.pair_weight(relative(pycolmap.Rigid3d(pycolmap.Rotation3d(), [0.1, 0, 0]), confidence=0.2))
+    assert near > 4 * unsure * 0.99
+    assert near > 10 * turned > 0
+    assert near > 10 * far > 0
+
+
 def test_failures_are_said(world):
     query, references = world
     pairs = {pair: RelativePose.failure("no matches") for pair in exact_pairs(query, references)}
