@@ -14,7 +14,7 @@ from mickey_hloc.confs import dense_confs, feature_confs, matcher_confs
 from mickey_hloc.errors import InputError, MissingDependencyError
 
 HLOC_INSTALL = "pip install git+https://github.com/cvg/Hierarchical-Localization"
-_INSTALL = {"hloc": HLOC_INSTALL, "imcui": "pip install --no-deps imcui huggingface_hub"}
+_INSTALL = {"hloc": HLOC_INSTALL, "imcui": "pip install --no-deps imcui"}
 # Module -> what pip calls it. For others no command is given: hloc's third_party methods import modules with names
 # like "extract", and a package of that name on PyPI would be a stranger's.
 _PACKAGES = {
