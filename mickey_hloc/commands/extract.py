@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--feature", default="mickey", metavar="CONF", help="conf (default: %(default)s)")
     parser.add_argument("--weights", metavar="NAME|FILE", help="MicKey's weights (default: the conf's)")
     parser.add_argument("--encoder", metavar="NAME|FILE", help="DINOv2 weights, for checkpoints without them")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), help="of MicKey's encoder")
     parser.add_argument("--resize-max", type=int, metavar="PX", help="shrink larger images to this longer side")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--out", type=Path, metavar="DIR", help="folder of the features file, which the conf names")
@@ -35,11 +36,10 @@ def run(args: argparse.Namespace) -> int:
         preprocessing["resize_max"] = args.resize_max
     if conf["model"]["name"] == "mickey":
         model = conf["model"]
-        conf = mickey_conf(
-            args.weights or model["weights"], args.encoder, preprocessing.get("resize_max"), model["precision"]
-        )
-    elif args.weights or args.encoder:
-        raise InputError(f"Feature {args.feature} does not use MicKey's weights: leave out --weights and --encoder.")
+        weights, precision = args.weights or model["weights"], args.precision or model["precision"]
+        conf = mickey_conf(weights, args.encoder, preprocessing.get("resize_max"), precision)
+    elif args.weights or args.encoder or args.precision:
+        raise InputError(f"Feature {args.feature} is not MicKey: leave out --weights, --encoder and --precision.")
     if args.glob:
         conf["preprocessing"]["globs"] = tuple(args.glob)
     path = args.output or args.out / f"{conf['output']}.h5"

@@ -101,7 +101,7 @@ def parse_options(assignments: list[str]) -> dict[str, Any]:
 
 
 def report(path: Path, poses: Mapping[tuple[str, str], RelativePose]) -> int:
-    """Print counts, the solver's reasons by frequency, and the pairs without usable input."""
+    """Print counts and reasons; the poses file names every pair."""
     from mickey_hloc.pair_solving import INPUT_PROBLEM, lacks_input
 
     solved = sum(pose.success for pose in poses.values())
@@ -110,7 +110,10 @@ def report(path: Path, poses: Mapping[tuple[str, str], RelativePose]) -> int:
     kinds = Counter(re.sub(r"\d+(\.\d+)?", "n", reason) for reason in failed)
     for reason, count in kinds.most_common():
         print(f"  {count} failed: {reason}")
-    without = {pair: pose.reason.removeprefix(INPUT_PROBLEM) for pair, pose in poses.items() if lacks_input(pose)}
-    for (name0, name1), reason in without.items():
-        print(f"  no input for {name0} {name1}: {reason}")
+    without: dict[str, list[tuple[str, str]]] = {}  # by reason: a missing image is missing in all of its pairs
+    for pair, pose in poses.items():
+        if lacks_input(pose):
+            without.setdefault(pose.reason.removeprefix(INPUT_PROBLEM), []).append(pair)
+    for reason, pairs in without.items():
+        print(f"  {len(pairs)} without input, e.g. {' '.join(pairs[0])}: {reason}")
     return 1 if without or not solved else 0

@@ -160,7 +160,7 @@ def test_missing_input_is_a_failure_that_is_tried_again(scene, capsys):
     ]
     assert cli(command) == 1
     out = capsys.readouterr().out
-    assert f"no input for {scene.names[0]} {lost}: {scene.features} has no features of image '{lost}'" in out
+    assert f"4 without input, e.g. {scene.names[0]} {lost}: {scene.features} has no features of image '{lost}'" in out
     poses = read_poses(scene.folder / "poses.txt")
     assert [pair for pair, pose in poses.items() if not pose.success] == [pair for pair in poses if lost in pair]
     with h5py.File(scene.features, "a") as file, h5py.File(scene.folder / "lost.h5") as kept:
