@@ -144,6 +144,8 @@ class TrainConfig:
         encoder_weights: name or file of a frozen encoder's weights; None = the published ones of its kind.
         start: "random" heads, or heads that begin with DISK's own matches (see ``disk_start``).
         init_from: checkpoint of the heads (.ckpt of a run, or .safetensors) to start from, e.g. of a warm-up.
+        export_pool: export the model for images this many times larger, which its convolutional encoder averages down.
+        output: folder of runs.
         seed: of everything that is random.
     """
 
@@ -159,5 +161,6 @@ class TrainConfig:
     encoder_weights: str | None = None
     start: Literal["random", "disk"] = "random"
     init_from: str | None = None
+    export_pool: int = 1
     output: str = "runs"
     seed: int = 0

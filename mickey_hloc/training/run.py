@@ -61,6 +61,8 @@ def train(values: Mapping[str, Any]) -> RunResult:
     folder = Path(config.output) / config.name
     last = folder / "checkpoints" / "last.ckpt"
     _hold_config(folder / "config.yaml", values, resumes=last.is_file())
+    if config.export_pool > 1 and config.model.encoder != "convolutional":
+        raise InputError("export_pool is for the convolutional encoder.")
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
@@ -72,9 +74,34 @@ def train(values: Mapping[str, Any]) -> RunResult:
     figures = {k.removeprefix("val/"): float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
     exported = folder / "model.safetensors"
     if trainer.is_global_zero and not trainer.interrupted:
-        save_model(model, exported, include_encoder=config.model.encoder != "dinov2")
+        export(model, exported, config.export_pool)
         draw_curves(folder / "tensorboard", folder / "curves.png")
     return RunResult(folder, exported, figures)
+
+
+def export(model: MicKey, path: Path, pool: int = 1) -> Path:
+    """Write a model for inference; a published encoder is left out, a small one goes with it.
+
+    Args:
+        model: trained. path: ends in .safetensors. pool: see ``TrainConfig.export_pool``.
+
+    Raises:
+        InputError: ``pool`` with another than the convolutional encoder.
+    """
+    if pool > 1:
+        if model.options.encoder != "convolutional":
+            raise InputError("export_pool is for the convolutional encoder.")
+        own = dict(model.options.encoder_options)
+        focal = model.options.training_focal_px
+        options = dataclasses.replace(
+            model.options,
+            encoder_options={**own, "pool": pool * own.get("pool", 1)},
+            training_focal_px=None if focal is None else focal * pool,
+        )
+        larger = MicKey(options)
+        larger.load_state_dict(model.state_dict())
+        model = larger
+    return save_model(model, path, include_encoder=model.options.encoder != "dinov2")
 
 
 def build_model(config: TrainConfig) -> MicKey:

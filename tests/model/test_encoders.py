@@ -15,7 +15,7 @@ HEADS = dict.fromkeys(("offset", "depth", "score", "descriptor"), SMALL_HEAD)
 OPTIONS = {
     "dinov2": {"channels": 64, "num_blocks": 1, "mlp_hidden": 64},
     "disk": {},
-    "convolutional": {"widths": [8, 8, 12, 16], "blocks": [0, 1, 1, 2]},
+    "convolutional": {"widths": [8, 8, 16], "blocks": [0, 1, 1], "context_widths": [8, 8], "context_blocks": [1, 0]},
 }
 
 
@@ -87,4 +87,18 @@ def test_disk_weights_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_convolutional_sizes() -> None:
     with pytest.raises(InputError, match="as many widths"):
         ENCODERS.get("convolutional").from_options({"widths": [8, 8], "blocks": [1]})
-    assert ENCODERS.get("convolutional").from_options({"widths": [8, 8, 8], "blocks": [0, 0, 1]}).stride == 8
+    with pytest.raises(InputError, match="pool"):
+        ENCODERS.get("convolutional").from_options({"pool": 0})
+    options = {"widths": [8, 8, 8], "blocks": [0, 0, 1], "context_widths": [], "context_blocks": []}
+    assert ENCODERS.get("convolutional").from_options(options).stride == 8
+
+
+def test_pooled_encoder_sees_the_half_sized_image() -> None:
+    torch.manual_seed(0)
+    whole = ENCODERS.get("convolutional").from_options({**OPTIONS["convolutional"], "pool": 2}).eval()
+    half = ENCODERS.get("convolutional").from_options(OPTIONS["convolutional"]).eval()
+    half.load_state_dict(whole.state_dict())
+    images = torch.rand(1, 3, 64, 80)
+    with torch.no_grad():
+        assert whole.stride == 2 * half.stride
+        assert torch.allclose(whole(images), half(torch.nn.functional.avg_pool2d(images, 2)), atol=1e-5)

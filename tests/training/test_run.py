@@ -158,6 +158,21 @@ def test_homography_warm_up_then_poses(world: Path, tmp_path: Path) -> None:
     assert len(curves["train/loss"][0]) == 2
 
 
+def test_export_for_larger_images(world: Path, tmp_path: Path) -> None:
+    values = tiny_values(world, tmp_path / "runs", trainer__max_epochs=1, export_pool=2, model__training_focal_px=80.0)
+    model = load_model(train(values).model, device="cpu", precision="fp32")
+    assert model.encoder.stride == 16
+    assert model.options.training_focal_px == 160.0
+    images = torch.rand(1, 3, 64, 96)
+    plain = build_model(
+        build(TrainConfig, {**values, "init_from": str(tmp_path / "runs/tiny/checkpoints/last.ckpt")}, "")
+    )
+    with torch.no_grad():
+        large, small = model(images), plain.eval()(torch.nn.functional.avg_pool2d(images, 2))
+    assert torch.allclose(large.depths, small.depths, atol=1e-4)
+    assert torch.allclose(large.keypoints, 2 * small.keypoints, atol=1e-3)
+
+
 def test_synthetic_rooms_without_any_data(tmp_path: Path) -> None:
     values = tiny_values(tmp_path, tmp_path / "runs", trainer__max_epochs=1)
     values["data"].update(
@@ -175,6 +190,7 @@ def test_synthetic_rooms_without_any_data(tmp_path: Path) -> None:
         ({"data__cache": "x"}, "frozen"),
         ({"encoder_weights": "x.pth"}, "init_from"),
         ({"start": "disk"}, "disk encoder"),
+        ({"export_pool": 2, "model": {"encoder": "disk"}}, "convolutional"),
         ({"data__workers": -1}, "workers"),
         ({"optimizer__schedule": "step"}, "constant, cosine"),
         ({"data__batch_size": "many"}, r"data\.batch_size must be int"),

@@ -55,7 +55,12 @@ def tiny_values(root: Path, output: Path, **changes: Any) -> dict[str, Any]:
         },
         "model": {
             "encoder": "convolutional",
-            "encoder_options": {"widths": [8, 8, 8], "blocks": [0, 0, 1]},
+            "encoder_options": {
+                "widths": [8, 8, 8],
+                "blocks": [0, 0, 1],
+                "context_widths": [8],
+                "context_blocks": [0],
+            },
             **dict.fromkeys(("offset", "depth", "score", "descriptor"), TINY_HEAD),
             "depth_activation": "exp",
             "depth_scale_m": 2.0,

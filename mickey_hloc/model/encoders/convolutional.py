@@ -1,5 +1,7 @@
 """A small convolutional encoder, trained from scratch together with the heads."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -14,28 +16,38 @@ class ConvolutionalOptions:
     """Sizes of the encoder.
 
     Attributes:
-        widths: channels at strides 2, 4, 8, ...; the stride is 2 to the power of their number.
+        widths: channels at strides 2, 4, 8, ...; the last of them is the stride of the features.
         blocks: residual blocks at each of these strides.
+        context_widths, context_blocks: the same at still larger strides, whose features are added to the last ones:
+            what a cell knows of the room around it.
+        pool: images are averaged over pool x pool pixels first, which multiplies the stride. A model trained on images
+            of half the size runs on the whole size with pool 2.
     """
 
-    widths: tuple[int, ...] = (32, 64, 96, 160)
-    blocks: tuple[int, ...] = (0, 1, 2, 3)
+    widths: tuple[int, ...] = (32, 64, 96)
+    blocks: tuple[int, ...] = (0, 1, 2)
+    context_widths: tuple[int, ...] = (128, 160)
+    context_blocks: tuple[int, ...] = (2, 2)
+    pool: int = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(self.widths))  # lists, where they were read from json
-        object.__setattr__(self, "blocks", tuple(self.blocks))
-        if not self.widths or len(self.widths) != len(self.blocks):
-            raise InputError(
-                f"The convolutional encoder needs as many widths as blocks, got {self.widths} and {self.blocks}."
-            )
+        for name in ("widths", "blocks", "context_widths", "context_blocks"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # lists, where they were read from json
+        for widths, blocks in ((self.widths, self.blocks), (self.context_widths, self.context_blocks)):
+            if len(widths) != len(blocks):
+                raise InputError(
+                    f"The convolutional encoder needs as many widths as blocks, got {widths} and {blocks}."
+                )
+        if not self.widths or self.pool < 1:
+            raise InputError("The convolutional encoder needs at least one width, and pool >= 1.")
 
 
 class _Block(nn.Module):
     """Two 3x3 convolutions with a shortcut: (B, C, h, w) -> (B, C, h, w)."""
 
-    def __init__(self, channels: int, dilation: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
@@ -44,30 +56,38 @@ class _Block(nn.Module):
         return F.relu(x + self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
 
 
-class Convolutional(Encoder):
-    """Strided convolutions and residual blocks: (B, 3, H, W) -> (B, widths[-1], H / stride, W / stride).
+def _half(before: int, width: int, count: int) -> nn.Sequential:
+    """Half the resolution, then residual blocks."""
+    # 4 x 4 with stride 2 samples evenly around the centre of the 2 x 2 pixels that it replaces.
+    down = nn.Conv2d(before, width, 4, stride=2, padding=1, bias=False)
+    return nn.Sequential(down, nn.BatchNorm2d(width), nn.ReLU(), *(_Block(width) for _ in range(count)))
 
-    The blocks of the last stride are dilated in turn by 1, 2, 3, ..., so that a cell sees much of a room: the size of
-    things is what tells depth.
-    """
+
+class Convolutional(Encoder):
+    """Strided convolutions and residual blocks: (B, 3, H, W) -> (B, widths[-1], H / stride, W / stride)."""
 
     Options = ConvolutionalOptions
     frozen = False
 
     def __init__(self, options: ConvolutionalOptions) -> None:
         super().__init__(options)
-        self.stride = 2 ** len(options.widths)
+        self.stride = options.pool * 2 ** len(options.widths)
         self.channels = options.widths[-1]
-        layers: list[nn.Module] = []
-        before = 3
-        for level, (width, count) in enumerate(zip(options.widths, options.blocks, strict=True)):
-            last = level == len(options.widths) - 1
-            # 4 x 4 with stride 2 samples evenly around the centre of the 2 x 2 pixels that it replaces.
-            layers += [nn.Conv2d(before, width, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-            layers += [_Block(width, dilation=1 + i if last else 1) for i in range(count)]
-            before = width
-        self.layers = nn.Sequential(*layers)
+        widths = (3, *options.widths)
+        self.fine = nn.Sequential(*map(_half, widths, options.widths, options.blocks))
+        widths = (options.widths[-1], *options.context_widths)
+        self.context = nn.ModuleList(map(_half, widths, options.context_widths, options.context_blocks))
+        self.back = nn.ModuleList(nn.Conv2d(width, self.channels, 1, bias=False) for width in options.context_widths)
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.layers(2.0 * images - 1.0)
-        return features
+        x = F.avg_pool2d(images, self.options.pool) if self.options.pool > 1 else images
+        features: Tensor = self.fine(2.0 * x - 1.0)
+        coarse, result = features, features
+        for down, back in zip(self.context, self.back, strict=True):
+            if min(coarse.shape[-2:]) < 2:
+                break  # an image of a few cells has no context
+            coarse = down(coarse)
+            result = result + F.interpolate(
+                back(coarse), size=features.shape[-2:], mode="bilinear", align_corners=False
+            )
+        return result
