@@ -208,7 +208,8 @@ def _open_loader(
         match_file = stack.enter_context(MatchFile(Path(matches)))
     folder = None if image_dir is None else Path(image_dir)
     depth = None if conf.depth is None else get_depth_source(conf.depth, image_dir=folder, features=Path(features))
-    return ProblemLoader(file0, file1, read_cameras(Path(intrinsics)), depth, kind, match_file, matcher, device=device)
+    cameras, dense = read_cameras(Path(intrinsics)), solver.uses_depth_maps
+    return ProblemLoader(file0, file1, cameras, depth, kind, match_file, matcher, depth_maps=dense, device=device)
 
 
 def _check_journal(journal: PoseJournal, loader: ProblemLoader, wanted: Sequence[Pair]) -> None:

@@ -155,6 +155,11 @@ class Solver(ABC):
     def __init__(self, **options: Any) -> None:
         self.options: Any = make_options(self.Options, options, where=f"solver {type(self).__name__}")
 
+    @property
+    def uses_depth_maps(self) -> bool:
+        """Whether these options make the solver look at ``View.depth_map``."""
+        return bool(getattr(self.options, "icp", False))
+
     def solve(self, problem: PoseProblem, seed: int | torch.Generator = 0) -> RelativePose:
         """Estimate ``cam1_from_cam0`` of one pair.
 

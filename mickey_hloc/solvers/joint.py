@@ -18,13 +18,14 @@ from torch import Tensor
 
 from mickey_hloc.geometry import inverse, transform
 from mickey_hloc.solvers.base import PoseProblem, RelativePose, Solver, View
-from mickey_hloc.solvers.essential import EssentialOptions, decompose, essential_matrix
+from mickey_hloc.solvers.depth_model import DepthModel
+from mickey_hloc.solvers.epipolar import EpipolarSettings, motions
 from mickey_hloc.solvers.match_solver import draw_seed, precise
 from mickey_hloc.solvers.pnp import PnPOptions, absolute_pose
-from mickey_hloc.solvers.refine import DepthModel, PairFit, rays, refine_with_depth_model
+from mickey_hloc.solvers.refine import PairFit, rays, refine_with_depth_model
 from mickey_hloc.solvers.support import SupportOptions, conclude, require, soft_inlier_count, too_few, usable_matches
 
-_NUM_REFINED = 3  # of at most six proposals
+_NUM_REFINED = 3  # of all proposals, those with the largest support
 Candidate = tuple[Tensor, Tensor, DepthModel]
 
 
@@ -129,14 +130,11 @@ class JointSolver(Solver):
         if (pose := absolute_pose(view1, view0, matches.flip(-1), pnp, seed)) is not None:
             candidates += _with_ratio(*inverse(*pose), X, Y, model, measured_in=1)
         everywhere = usable_matches(problem, depth0=False, depth1=False)
-        essential = EssentialOptions(max_error_px=o.max_epipolar_error_px)
-        E = essential_matrix(problem, everywhere, essential, seed) if len(everywhere) >= 5 else None
-        if E is not None:
-            R1, R2, unit_t = decompose(E, X)
-            rays0, rays1 = rays(view0)[matches[:, 0]], rays(view1)[matches[:, 1]]
-            for R in (R1, R2):
-                for direction in (unit_t, -unit_t):
-                    candidates += _with_triangulated_scale(R, direction, rays0, rays1, X[:, 2], Y[:, 2], model)
+        settings = EpipolarSettings(o.max_epipolar_error_px, pnp.max_iterations, pnp.probability, seed)
+        rays0, rays1 = rays(view0)[matches[:, 0]], rays(view1)[matches[:, 1]]
+        for R, unit_t in motions(problem, everywhere, settings):
+            for direction in (unit_t, -unit_t):
+                candidates += _with_triangulated_scale(R, direction, rays0, rays1, X[:, 2], Y[:, 2], model)
         return candidates
 
 

@@ -65,7 +65,9 @@ class ProcrustesSolver(MatchSolver):
             return pose
         view0, view1 = problem.view0, problem.view1
         if view0.depth_map is None or view1.depth_map is None:
-            raise InputError("Option icp needs dense depth maps of both images; this depth source has none.")
+            raise InputError(
+                "Option icp needs dense depth maps of both images, without lens distortion; use another depth source."
+            )
         return align_depth_maps(
             view0.depth_map, view0.K, view1.depth_map, view1.K, *pose, max_error_m=self.options.max_error_m
         )

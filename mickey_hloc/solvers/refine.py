@@ -8,7 +8,7 @@ epipolar constraint. A Geman-McClure loss, sharpened step by step, takes care of
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,39 +16,13 @@ from torch import Tensor
 from mickey_hloc.geometry import transform
 from mickey_hloc.geometry.rigid import skew
 from mickey_hloc.solvers.base import PoseProblem, View
+from mickey_hloc.solvers.depth_model import DepthModel
 from mickey_hloc.solvers.residuals import sampson_errors
 
 _LOSS_SCALES = (12.0, 6.0, 3.0)  # of the Geman-McClure loss, in standard deviations
 _STEPS = 6  # Gauss-Newton steps at each scale
 _UNKNOWN_DEPTH_SIGMA = 10.0  # relative; a missing depth is a guess that says next to nothing
 _SIGMA_RANGE = (0.003, 0.5)  # relative depth sigma, when it is measured
-
-
-@dataclass(frozen=True)
-class DepthModel:
-    """True depth of view 0 = exp(-log_ratio / 2) d0 + shift0, of view 1 = exp(log_ratio / 2) d1 + shift1.
-
-    The product of both scales is 1: two depth maps tell by how much they disagree, not which one is right.
-
-    Attributes:
-        log_ratio: scalar. shift0, shift1: scalars, metres.
-        free_ratio, free_shifts: whether the refinement may change them.
-        shift_sigma: metres, of a Gaussian prior that keeps shifts near 0.
-    """
-
-    log_ratio: float = 0.0
-    shift0: float = 0.0
-    shift1: float = 0.0
-    free_ratio: bool = False
-    free_shifts: bool = False
-    shift_sigma: float = 0.2
-
-    def apply(self, depths0: Tensor, depths1: Tensor) -> tuple[Tensor, Tensor]:
-        """The corrected depths, metres."""
-        return (
-            depths0 * math.exp(-self.log_ratio / 2) + self.shift0,
-            depths1 * math.exp(self.log_ratio / 2) + self.shift1,
-        )
 
 
 def refine_pose(
@@ -157,7 +131,7 @@ class PairFit:
         H = H + 1e-9 * H.diagonal().mean().clamp(min=1e-12) * torch.eye(len(H)).to(H)
         delta = -torch.linalg.solve(H, g)
         R = torch.linalg.matrix_exp(skew(delta[:3])) @ R
-        return R, t + delta[3:6], _moved(model, delta[6:])
+        return R, t + delta[3:6], model.moved(delta[6:])
 
     def _jacobian(self, R: Tensor, RX: Tensor, model: DepthModel) -> Tensor:
         """de / d(rotation, t, log_ratio, shift0, shift1), the free ones: (M, 3, 6 to 9)."""
@@ -184,18 +158,6 @@ class PairFit:
             return 0.05
         spread = 1.4826 * float((moved[good] / Y[good][:, 2]).log().abs().median())  # a normal's sigma from its MAD
         return min(max(spread / math.sqrt(2), _SIGMA_RANGE[0]), _SIGMA_RANGE[1])
-
-
-def _moved(model: DepthModel, delta: Tensor) -> DepthModel:
-    values = delta.tolist()
-    ratio = values.pop(0) if model.free_ratio else 0.0
-    shift0, shift1 = values if model.free_shifts else (0.0, 0.0)
-    return replace(
-        model,
-        log_ratio=model.log_ratio + ratio,
-        shift0=model.shift0 + shift0,
-        shift1=model.shift1 + shift1,
-    )
 
 
 def _take(view: View, index: Tensor) -> View:
