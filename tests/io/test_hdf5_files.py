@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mickey_hloc.errors import InputError
+from mickey_hloc.io.feature_store import FeatureStore
 from mickey_hloc.io.features import FeatureFile, is_complete
 from mickey_hloc.io.matches import MatchFile, pair_key
 
@@ -90,8 +91,14 @@ def test_matches_are_found_in_either_layout_and_order(tmp_path, separator, store
     np.testing.assert_array_equal(scores, [0.5, 0.75])
 
 
-def test_matches_equal_hlocs_own_reader(tmp_path):
-    io = pytest.importorskip("hloc.utils.io")
+@pytest.fixture(params=["imcui.hloc", "hloc"])
+def hloc_io(request, tmp_path, monkeypatch):
+    """The readers of hloc and of its fork, where installed; the fork writes a log into the working folder."""
+    monkeypatch.chdir(tmp_path)
+    return pytest.importorskip(f"{request.param}.utils.io", exc_type=ImportError)
+
+
+def test_matches_equal_hlocs_own_reader(tmp_path, hloc_io):
     path = tmp_path / "matches.h5"
     random = np.random.default_rng(0)
     with h5py.File(path, "w") as file:
@@ -101,8 +108,22 @@ def test_matches_equal_hlocs_own_reader(tmp_path):
     for names in (("a/0.jpg", "b/1.jpg"), ("b/1.jpg", "a/0.jpg")):
         with MatchFile(path) as file:
             ours = file.read(*names)
-        for mine, theirs in zip(ours, io.get_matches(path, *names), strict=True):
+        for mine, theirs in zip(ours, hloc_io.get_matches(path, *names), strict=True):
             np.testing.assert_array_equal(mine, theirs)
+
+
+def test_hloc_reads_the_features_that_we_write(tmp_path, hloc_io):
+    path = tmp_path / "feats.h5"
+    keypoints = np.random.default_rng(0).random((20, 2)).astype(np.float32)
+    with FeatureStore(path, {"extractor": "test"}, []) as store:
+        for name in ("db/seq0/a.jpg", "b.jpg"):
+            arrays = {"keypoints": keypoints, "image_size": np.array([640, 480]), "uncertainty": np.array(2.5)}
+            store.add({name: arrays})
+        store.finish()
+    assert sorted(hloc_io.list_h5_names(path)) == ["b.jpg", "db/seq0/a.jpg"]
+    found, uncertainty = hloc_io.get_keypoints(path, "db/seq0/a.jpg", return_uncertainty=True)
+    np.testing.assert_array_equal(found, keypoints)
+    assert uncertainty == 2.5
 
 
 def test_a_pair_that_was_not_matched_is_named(tmp_path):
