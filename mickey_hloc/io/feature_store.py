@@ -130,7 +130,7 @@ class FeatureStore:
         if self.path.exists():
             with open_for_reading(self.path, "features file") as file:
                 check_origin(file.attrs.get(ORIGIN_KEY), self.origin, self.path)
-                self._in_file = {name: is_complete(file[name], self.required) for name in image_names(file)}
+                self._in_file = {name: self._is_complete(file[name]) for name in image_names(file)}
         parts = sorted(self.parts_dir.glob("*.h5"))
         for part in parts:
             with open_for_reading(part, "part of a features file") as file:
@@ -138,6 +138,9 @@ class FeatureStore:
                 self._in_parts.update(dict.fromkeys(image_names(file), part))
         self._next_number = 1 + max((int(p.stem) for p in parts), default=-1)
         self._parts_bytes = sum(part.stat().st_size for part in parts)
+
+    def _is_complete(self, group: object) -> bool:
+        return is_complete(group, self.required)
 
     def _merge(self) -> None:
         """Write the file anew from itself and the parts, rename it into place, remove the parts."""

@@ -8,6 +8,7 @@ from mickey_hloc.registry import Registry
 EXTRACTORS: Registry[LocalExtractor] = Registry(
     "local extractor",
     {
+        "hloc": "mickey_hloc.local_features.hosted:HostedExtractor",
         "mickey": "mickey_hloc.local_features.mickey:MickeyExtractor",
         "sift": "mickey_hloc.local_features.sift:SiftExtractor",
     },
