@@ -76,7 +76,7 @@ def format_table(rows: Sequence[Row], columns: Sequence[Column], style: Style = 
         writer.writerows([["" if (v := row.get(column.key)) is None else v for column in columns] for row in rows])
         return out.getvalue()
     cells = [[column.title for column in columns]]
-    cells += [[_format_cell(row.get(column.key), column) for column in columns] for row in rows]
+    cells += [[format_cell(row.get(column.key), column) for column in columns] for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     is_text = [not column.format for column in columns]
     padded = [
@@ -93,7 +93,8 @@ def format_table(rows: Sequence[Row], columns: Sequence[Column], style: Style = 
     return "".join("  ".join(line).rstrip() + "\n" for line in lines)
 
 
-def _format_cell(value: str | float | None, column: Column) -> str:
+def format_cell(value: str | float | None, column: Column) -> str:
+    """A value as text: a number with the column's format, nothing as an empty text."""
     if value is None:
         return ""
     return value if isinstance(value, str) else format(value, column.format)

@@ -1,0 +1,1 @@
+"""Methods x depth sources x solvers, side by side with the paper's figures."""
