@@ -24,7 +24,7 @@ _EXPORTS = {
     "RelativePose": "mickey_hloc.solvers.base",
     "estimate_relative_pose": "mickey_hloc.two_view",
 }
-__all__ = ["MetricKeypoints", "MicKey", "RelativePose", "estimate_relative_pose", "load_model", "register"]  # noqa: F822
+__all__ = ["MetricKeypoints", "MicKey", "RelativePose", "estimate_relative_pose", "load_model", "register"]
 
 
 def __getattr__(name: str) -> Any:

@@ -47,7 +47,7 @@ def test_unusable_files(tmp_path) -> None:
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(InputError, match=r"binary\.txt cannot be read"):
         read_intrinsics(tmp_path / "binary.txt")
-    with pytest.raises(InputError, match="line 2: a.jpg is there twice"):
+    with pytest.raises(InputError, match=r"line 2: a\.jpg is there twice"):
         read_intrinsics(write(tmp_path, "a.jpg 1 1 1 1 2 2\na.jpg 2 1 1 1 2 2\n"))
 
 
