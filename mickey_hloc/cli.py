@@ -15,6 +15,7 @@ COMMANDS = {
     "depth": "write depth maps and correspondences for other people's code",
     "demo": "the pose of two views of a rendered room, beside the truth",
     "extract": "images to a features file in hloc's layout, crash-safe",
+    "match": "features and pairs to a matches file, crash-safe, with or without hloc",
     "poses": "metric relative poses of image pairs from features, matches and depth",
     "localize": "absolute poses of queries from relative poses to posed references",
     "sfm": "a COLMAP model from a folder of images, through hloc",

@@ -6,6 +6,8 @@ alone, our steps write them (``io/feature_store.py``).
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import traceback
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -37,11 +39,13 @@ def load_hloc_model(host: str, kind: Kind, conf: Mapping[str, Any], device: str 
     dynamic_load = import_step(package, "utils.base_model").dynamic_load
     model_class = dynamic_load(import_step(package, kind), conf["name"])
     try:
-        model: nn.Module = model_class(dict(conf)).eval()
+        with contextlib.redirect_stdout(sys.stderr):  # some print while they download; the tables go to stdout
+            model: nn.Module = model_class(dict(conf)).eval()
     except MickeyHlocError:
         raise
     except ImportError as error:
-        raise MissingDependencyError(f"{_title(kind, conf)} of {host} cannot be imported ({error}).") from error
+        advice = "; install vismatch with all it needs: pip install vismatch" if conf["name"] == "vismatch" else ""
+        raise MissingDependencyError(f"{_title(kind, conf)} cannot be imported ({error}){advice}.") from error
     except (OSError, RuntimeError, ValueError) as error:  # the ways in which downloads and damaged weights fail
         raise WeightsError(_unavailable(_title(kind, conf), error)) from error
     return model.to(device or default_device())
@@ -59,21 +63,26 @@ def _title(kind: Kind, conf: Mapping[str, Any]) -> str:
 
 def _unavailable(title: str, error: Exception) -> str:
     """One sentence: which file is missing and where it comes from, as far as the failed download tells."""
-    url, file = _failed_download(error)
+    url, place = _failed_download(error)
     reason = " ".join(str(error).split())[:160] or type(error).__name__
     if url is None:
         return f"{title} cannot be loaded ({type(error).__name__}: {reason})."
-    place = f"as {file}" if file else "where it looks for them"
-    return f"{title} needs weights that are not here: download {url} and put them {place} (now: {reason})."
+    return f"{title} needs weights that are not here: download {url} and save it {place}."
 
 
-def _failed_download(error: Exception) -> tuple[str | None, str | None]:
-    """Address and target file, read off the frames of the download: no library puts them into its error."""
-    url = file = None
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        found = frame.f_locals.get("url")
-        if isinstance(found, str) and found.startswith("http"):
-            url = found
-            target = frame.f_locals.get("cached_file") or frame.f_locals.get("dst")
-            file = str(target) if target else file
-    return url, file
+def _failed_download(error: BaseException) -> tuple[str | None, str]:
+    """Address and place of the file, read off the frames of the download: no library puts them into its error."""
+    url, place = None, "where it looks for it"
+    chain: BaseException | None = error
+    while chain is not None:
+        for frame, _ in traceback.walk_tb(chain.__traceback__):
+            found = frame.f_locals
+            if isinstance(repo := found.get("repo_id"), str):
+                name = found.get("filename")
+                file = f"/resolve/main/{name}" if isinstance(name, str) else ""
+                return f"https://huggingface.co/{repo}{file}", f"in the cache of Hugging Face (hf download {repo})"
+            if isinstance(found.get("url"), str) and found["url"].startswith("http"):
+                target = found.get("cached_file") or found.get("dst")
+                url, place = found["url"], f"as {target}" if target else place
+        chain = chain.__cause__ or chain.__context__
+    return url, place

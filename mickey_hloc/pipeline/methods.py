@@ -82,7 +82,7 @@ class Plan:
     @property
     def dense_depth(self) -> bool:
         """Whether the solver looks at whole depth maps, so that samples at keypoints will not do."""
-        return bool(self.pose["solver"].get("icp", False))
+        return get_solver(**self.pose["solver"]).uses_depth_maps
 
 
 def make_plan(method: Method) -> Plan:

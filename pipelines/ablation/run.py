@@ -48,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
     bench_columns = (MapFreeBench if grid.benchmark == "mapfree" else ScanNetBench).columns
     rows = table_rows(outcomes, figures)
     columns = table_columns(bench_columns, rows)
-    notes = [f"Matching: extraction of two images and matching, median of single pairs on {device_name()}."]
+    notes = []
+    if grid.timing_pairs:
+        notes = [f"Matching: extraction of two images and matching, median of single pairs on {device_name()}."]
     notes += [f"Paper: its table {grid.paper_table}, measured on its own data."] if figures else []
     tables = write_tables(args.outputs, args.grid.stem, grid.title or args.grid.stem, rows, columns, notes)
     print(tables[args.format], end="")

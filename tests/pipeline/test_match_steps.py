@@ -10,6 +10,7 @@ from rendered_scenes import change_times
 from stub_host import write_stub_host
 
 from mickey_hloc import estimate_poses, extract_features, match_features, match_images
+from mickey_hloc.cli import main as cli
 from mickey_hloc.errors import InputError, MissingDependencyError, WeightsError
 from mickey_hloc.hloc_models import load_hloc_model
 from mickey_hloc.io.features import FeatureFile
@@ -238,3 +239,28 @@ def test_poses_from_matched_images(rendered, images, host, tmp_path):
         conf, tmp_path / "pairs.txt", features, images, matches, output=tmp_path / "poses.txt", progress=False
     )
     assert len(read_poses(poses)) == 2
+
+
+def test_match_on_the_command_line(sift, host, tmp_path, capsys):
+    (tmp_path / "pairs.txt").write_text("".join(f"{a} {b}\n" for a, b in PAIRS))
+    run = ["match", str(tmp_path / "pairs.txt"), "--features", str(sift), "--output", str(tmp_path / "matches.h5")]
+    assert cli(run) == 0
+    assert "2 of 2 pairs matched" in capsys.readouterr().out
+    assert cli([*run, "--matcher", "grid", "--hloc", host]) == 2
+    assert "makes its own keypoints" in capsys.readouterr().err
+    (tmp_path / "pairs.txt").write_text(f"{NAMES[0]} absent.jpg\n")
+    assert cli(run) == 1
+    assert "0 of 1 pairs matched" in capsys.readouterr().out
+
+
+def test_an_installed_hloc_finds_the_same_mutual_neighbours(sift, tmp_path, monkeypatch):
+    """imcui.hloc's own nearest neighbours, in our step, on our features."""
+    pytest.importorskip("imcui")
+    monkeypatch.chdir(tmp_path)  # it writes a log file into the working folder
+    theirs = match(sift, tmp_path / "theirs.h5", matching_plan("NN-mutual", "imcui.hloc").conf)
+    ours = match(sift, tmp_path / "ours.h5", "nn-mutual")
+    with MatchFile(theirs) as a, MatchFile(ours) as b:
+        for pair in PAIRS:
+            found, expected = ({tuple(m) for m in file.read(*pair)[0].tolist()} for file in (a, b))
+            assert len(found & expected) > 0.99 * len(expected)  # equal similarities may be taken in either order
+            assert len(found) == pytest.approx(len(expected), rel=0.01)
