@@ -154,7 +154,7 @@ def main(
     solver = get_solver(**parsed.solver)
     with ExitStack() as stack:
         loader = _open_loader(parsed, solver, features, features_ref, matches, intrinsics, image_dir, device, stack)
-        journal = stack.enter_context(PoseJournal(path, _origin(parsed, solver), overwrite))
+        journal = stack.enter_context(PoseJournal(path, _origin(parsed, solver, loader), overwrite))
         _check_journal(journal, loader, wanted)
         missing = [pair for pair in wanted if pair not in journal.poses or lacks_input(journal.poses[pair])]
         unusable: dict[Pair, RelativePose] = {}
@@ -178,10 +178,17 @@ def _output_path(conf: PoseConf, export_dir: Path | None, output: Path | None) -
     return Path(export_dir) / f"{conf.output}.txt"
 
 
-def _origin(conf: PoseConf, solver: Solver) -> str:
+def _origin(conf: PoseConf, solver: Solver, loader: ProblemLoader) -> str:
     """What decides the poses besides the input files, whose content is checked on a pair instead."""
     options = {**vars(solver.options), "name": conf.solver["name"]}
-    kept = {"solver": options, "correspondences": conf.correspondences, "depth": conf.depth, "seed": conf.seed}
+    kept: dict[str, Any] = {
+        "solver": options,
+        "correspondences": conf.correspondences,
+        "depth": conf.depth,
+        "seed": conf.seed,
+    }
+    if loader.matcher is not None:
+        kept["matcher"] = [float(loader.matcher.temperature), loader.matcher.dustbin_score.item()]
     return origin_text(kept)
 
 

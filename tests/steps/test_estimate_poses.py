@@ -94,6 +94,15 @@ def test_mickeys_poses_from_stored_descriptors(scene):
     check_poses(scene, estimate(scene, "mickey", matches=None), tolerance=2e-3)
 
 
+def test_another_dustbin_value_is_another_origin(scene):
+    mickey_features(scene, **{TEMPERATURE_KEY: 0.1, DUSTBIN_KEY: 1.0})
+    estimate(scene, "mickey", matches=None)
+    with h5py.File(scene.features, "a") as file:
+        file.attrs[DUSTBIN_KEY] = 2.0
+    with pytest.raises(InputError, match="matcher"):
+        estimate(scene, "mickey", matches=None)
+
+
 def test_features_of_hloc_need_the_weights_for_the_dustbin(scene, tmp_path):
     mickey_features(scene)
     conf = {**estimate_poses.get_conf("mickey"), "weights": str(tmp_path / "absent.ckpt")}
