@@ -8,7 +8,7 @@ from mickey_hloc.geometry.rigid import skew
 
 _MAX_POINTS = 20_000
 _MIN_POINTS = 200
-_MIN_DETERMINED = 1e-3  # eigenvalues below this share of the largest say nothing
+_MIN_DETERMINED = 1e-2  # eigenvalues below this share of the largest say nothing
 
 
 def align_depth_maps(
