@@ -34,9 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """
     missing = [name for name in ("lightning", "tensorboard") if importlib.util.find_spec(name) is None]
     if missing:
-        raise MissingDependencyError(
-            f"Training needs {' and '.join(missing)}: pip install 'mickey-hloc[train]'."
-        )
+        raise MissingDependencyError(f"Training needs {' and '.join(missing)}: pip install 'mickey-hloc[train]'.")
     from mickey_hloc.training.config import read_config
     from mickey_hloc.training.run import train
 
