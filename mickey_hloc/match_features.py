@@ -25,7 +25,7 @@ from mickey_hloc.io.stored_arrays import StoredArrays
 from mickey_hloc.pair_matchers import FeatureMatcher, get_feature_matcher
 from mickey_hloc.registry import make_options, unknown_name
 
-BATCH = 32  # pairs between two writings
+BATCH = 8  # pairs between two writings
 REQUIRED = ("matches0", "matching_scores0", "features_crc")
 
 

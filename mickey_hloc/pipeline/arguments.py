@@ -23,7 +23,8 @@ def add_method_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--matcher", help="nn-ratio, nn-mutual, any conf of hloc's match_features or match_dense, or vismatch-<name>"
     )
-    group.add_argument("--depth", metavar="SPEC", help=f"{', '.join(SPECS.values())} (default: MicKey's own)")
+    specs = ", ".join((SPECS | {"mickey": "mickey[:<weights>]"}).values())
+    group.add_argument("--depth", metavar="SPEC", help=f"{specs} (default: MicKey's own)")
     group.add_argument("--solver", help=f"{', '.join(SOLVERS.names)} (default: probabilistic for MicKey's descriptors)")
     group.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="option of the solver")
     group.add_argument("--weights", metavar="NAME|FILE", help="of MicKey, as feature or as depth")

@@ -50,6 +50,8 @@ def mapfree_run(
     found = tuple(read_scene(path) for path in find_scenes(dataset, split, scenes))
     parts, cameras = {}, {}
     for scene in found:
+        if track == "multi9":
+            scene.device_poses()  # what fuses the frames is missed here, before the long work
         prefix = f"{scene.name}/"
         parts[scene.name] = [(prefix + REFERENCE, prefix + frame) for frame in _frames(scene, track)]
         cameras.update({prefix + frame: intrinsics for frame, intrinsics in scene.intrinsics.items()})

@@ -1,4 +1,4 @@
-"""Methods x depth sources x solvers in one table, beside the paper's figures.
+r"""Methods x depth sources x solvers in one table, beside the paper's figures.
 
     python pipelines/ablation/run.py configs/ablation/redkitchen.yaml --dataset DATASET --outputs outputs/redkitchen
     python pipelines/ablation/run.py configs/ablation/table2.yaml --pairs scannet_test_pairs_with_gt.txt \

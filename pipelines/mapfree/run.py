@@ -1,4 +1,4 @@
-"""Map-free: from images to the benchmark's table, and to the submission zip.
+r"""Map-free: from images to the benchmark's table, and to the submission zip.
 
     python pipelines/mapfree/run.py DATASET --outputs outputs/mapfree --split val
     python pipelines/mapfree/run.py DATASET --outputs outputs/mapfree --split val --scenes s00460 s00461 \

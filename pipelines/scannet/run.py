@@ -1,4 +1,4 @@
-"""ScanNet-1500, or any list of pairs in SuperGlue's format: from images to the table.
+r"""ScanNet-1500, or any list of pairs in SuperGlue's format: from images to the table.
 
     python pipelines/scannet/run.py --pairs scannet_test_pairs_with_gt.txt --images scannet_test_1500 \
         --outputs outputs/scannet --matcher vismatch-roma --depth npz:planercnn.npz

@@ -1,4 +1,4 @@
-"""7-Scenes: queries against similar posed images, from images to absolute poses and their table.
+r"""7-Scenes: queries against similar posed images, from images to absolute poses and their table.
 
     python pipelines/sevenscenes/run.py DATASET --outputs outputs/7scenes --scenes chess --retrieval netvlad \
         --feature sift --depth png:depth

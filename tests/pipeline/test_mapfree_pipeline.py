@@ -12,6 +12,7 @@ from PIL import Image
 from rendered_scenes import all_files, change_times
 
 from mickey_hloc.datasets.mapfree import REFERENCE
+from mickey_hloc.errors import InputError
 from mickey_hloc.io.poses import read_poses
 from mickey_hloc.local_features.sift import SiftExtractor
 from mickey_hloc.pair_matchers.nearest import NearestNeighbourMatcher
@@ -170,6 +171,9 @@ def test_pairs_of_the_tracks(tmp_path):
     names = [REFERENCE, *(f"seq1/frame_{i:05d}.jpg" for i in range(25))]
     (scene / "intrinsics.txt").write_text("".join(f"{name} 300 300 160 120 320 240\n" for name in names))
     (scene / "poses.txt").write_text("".join(f"{name} 1 0 0 0 0 0 0\n" for name in names))
+    with pytest.raises(InputError, match=r"poses_device\.txt does not exist"):
+        mapfree_run(tmp_path, "val", "multi9", None, tmp_path / "out")
+    shutil.copy(scene / "poses.txt", scene / "poses_device.txt")
     single, multi = (mapfree_run(tmp_path, "val", track, None, tmp_path / "out").task for track in ("single", "multi9"))
     assert [query[-9:-4] for _, query in single.pairs] == ["00000", "00005", "00010", "00015", "00020"]
     assert [int(query[-9:-4]) for _, query in multi.pairs] == [*range(1, 10), *range(11, 20)]
