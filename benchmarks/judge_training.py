@@ -14,7 +14,6 @@ import torch
 
 from mickey_hloc.datasets.pair_sources import open_source
 from mickey_hloc.model.checkpoints import load_model
-from mickey_hloc.solvers import get_solver
 from mickey_hloc.training.baselines import judge_with_baselines
 from mickey_hloc.training.config import build, read_config
 from mickey_hloc.training.data import PairData
@@ -55,7 +54,7 @@ def main() -> None:
         prepared.caches[-1].build()
         data = prepared.val_data
     items = [data[i] for i in range(len(data))]
-    solver = get_solver(config.validation.solver, **config.validation.solver_options)
+    solver = config.validation.make_solver()
     rows = judge_with_baselines(model, items, solver, config.validation, config.seed)
     print(f"{len(items)} pairs of {config.data.size_wh[0]} x {config.data.size_wh[1]} px")
     print(f"{'':16s}" + "".join(f"{title:>{width}s}" for _, title, width in COLUMNS))

@@ -40,7 +40,7 @@ def judge_with_baselines(
 
     Args:
         model: in evaluation mode. items: of a validation set whose images come with true depth.
-        solver: takes a probability. options: thresholds. seed: of the solver.
+        solver: any. options: thresholds. seed: of the solver.
 
     Returns:
         Row -> figure -> value, see ``summarise``; the constant is the best one for these images, chosen with the truth.

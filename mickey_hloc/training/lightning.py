@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from mickey_hloc.model.mickey import MetricKeypoints, MicKey
-from mickey_hloc.solvers import get_solver
 from mickey_hloc.training.curriculum import Curriculum
 from mickey_hloc.training.homography import matching_loss, random_homographies, vary_brightness, warp_images
 from mickey_hloc.training.loss import ProbabilisticPoseLoss
@@ -36,7 +35,7 @@ class PoseTraining(lightning.LightningModule):
         super().__init__()
         self.config, self.model = config, model
         self.loss = ProbabilisticPoseLoss(config.loss)
-        self.solver = get_solver(config.validation.solver, **config.validation.solver_options)
+        self.solver = config.validation.make_solver()
         self._judged: list[PairJudgement] = []
         self._val_losses: list[float] = []
 

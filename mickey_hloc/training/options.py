@@ -10,6 +10,7 @@ from mickey_hloc.datasets.pair_sources import PairSource, make_source
 from mickey_hloc.datasets.rooms.augment import AugmentOptions
 from mickey_hloc.errors import InputError
 from mickey_hloc.model.mickey import MicKeyOptions
+from mickey_hloc.solvers import Solver, get_solver
 from mickey_hloc.training.curriculum import CurriculumOptions
 from mickey_hloc.training.homography import HomographyOptions
 from mickey_hloc.training.loss import PoseLossOptions
@@ -90,20 +91,28 @@ class ValidationOptions:
     """How poses are estimated and judged.
 
     Attributes:
-        solver: name of a solver that takes a probability. solver_options: its options.
+        solver: its name as ``kind``, and its options.
         vcre_share: a pose counts when its VCRE is below this share of the image diagonal.
         pose_m, pose_deg: a pose counts when both errors are smaller.
         pictures: pairs that are drawn.
         every_epochs: validate each so many epochs.
     """
 
-    solver: str = "probabilistic"
-    solver_options: Mapping[str, Any] = field(default_factory=dict)
+    solver: Mapping[str, Any] = field(default_factory=lambda: {"kind": "probabilistic"})
     vcre_share: float = 0.1
     pose_m: float = 0.25
     pose_deg: float = 5.0
     pictures: int = 4
     every_epochs: int = 1
+
+    def make_solver(self) -> Solver:
+        """The solver.
+
+        Raises:
+            InputError: an unknown kind or option.
+        """
+        options = dict(self.solver)
+        return get_solver(str(options.pop("kind", "probabilistic")), **options)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.evaluation.metrics import benchmark_vcre, precision_recall, relative_pose_errors
+from mickey_hloc.model.matching import mutual_nearest_neighbours
 from mickey_hloc.model.mickey import MetricKeypoints
 from mickey_hloc.solvers import PoseProblem, RelativePose, Solver, View
 
@@ -42,12 +43,19 @@ class PairJudgement:
 def estimate_pose(
     solver: Solver, a: MetricKeypoints, b: MetricKeypoints, probability: Tensor, K0: Tensor, K1: Tensor, seed: int
 ) -> RelativePose:
-    """The pose of one pair from batches of one, on the CPU; ``probability`` is (N0, N1)."""
+    """The pose of one pair from batches of one, on the CPU; ``probability`` is (N0, N1).
+
+    A solver that takes matches gets the mutual nearest neighbours of the probability.
+    """
     view0, view1 = (
         View(k.keypoints[0].detach().float().cpu(), k.depths[0].detach().float().cpu(), K.cpu())
         for k, K in ((a, K0), (b, K1))
     )
-    return solver.solve(PoseProblem(view0, view1, probability=probability.detach().float().cpu()), seed)
+    P = probability.detach().float().cpu()
+    if solver.needs == "probability":
+        return solver.solve(PoseProblem(view0, view1, probability=P), seed)
+    matches, scores = mutual_nearest_neighbours(P)
+    return solver.solve(PoseProblem(view0, view1, matches=matches, match_scores=scores), seed)
 
 
 def judge_pair(

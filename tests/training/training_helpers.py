@@ -68,7 +68,7 @@ def tiny_values(root: Path, output: Path, **changes: Any) -> dict[str, Any]:
         },
         "loss": {"num_sets": 2, "num_samples": 20, "num_hypotheses": 3, "sample_size": 4},
         "curriculum": {"by": "none"},
-        "validation": {"solver_options": {"num_sets": 2, "num_samples": 30, "num_hypotheses": 5}, "pictures": 1},
+        "validation": {"solver": {"num_sets": 2, "num_samples": 30, "num_hypotheses": 5}, "pictures": 1},
         "trainer": {"max_epochs": 2, "accelerator": "cpu", "devices": 1, "log_every_steps": 1},
     }
     for key, value in changes.items():
