@@ -190,7 +190,10 @@ class TwoViewEstimator:
             assert metric is not None
             samples = DepthSamples(metric[i].keypoints[0].cpu(), metric[i].depths[0].cpu(), photo.size)
             depths = MickeyDepth({photo.name: samples}).depths(photo.name, keypoints)
-        return View(keypoints, depths, torch.from_numpy(photo.K).float(), photo.size)
+        depth_map = None
+        if self.depth is not None and self.solver.uses_depth_maps:
+            depth_map = self.depth.depth_map(photo.name)
+        return View(keypoints, depths, torch.from_numpy(photo.K).float(), photo.size, depth_map)
 
     def _problem(self, view0: View, view1: View, features: tuple[MetricKeypoints, ...]) -> PoseProblem:
         a, b = features

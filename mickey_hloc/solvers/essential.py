@@ -45,7 +45,6 @@ class EssentialOptions(MatchOptions):
         require(self, "max_scale_error_m", self.max_scale_error_m > 0, "positive")
         require(self, "max_iterations", self.max_iterations >= 1, "at least 1")
         require(self, "probability", 0 < self.probability < 1, "between 0 and 1")
-        require(self, "backend", self.backend in ("opencv", "poselib"), "opencv or poselib")
 
 
 class EssentialSolver(MatchSolver):

@@ -39,8 +39,6 @@ class PnPOptions(MatchOptions):
         require(self, "max_error_px", self.max_error_px > 0, "positive")
         require(self, "max_iterations", self.max_iterations >= 1, "at least 1")
         require(self, "probability", 0 < self.probability < 1, "between 0 and 1")
-        require(self, "direction", self.direction in ("0to1", "1to0", "both"), "0to1, 1to0 or both")
-        require(self, "backend", self.backend in ("pycolmap", "poselib"), "pycolmap or poselib")
 
 
 class PnPSolver(MatchSolver):

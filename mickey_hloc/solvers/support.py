@@ -5,7 +5,6 @@ it as well: keypoints of one correspondence are paired with those of another, an
 agree with the pose (see ``chance``).
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +13,6 @@ import pycolmap
 import torch
 from torch import Tensor
 
-from mickey_hloc.errors import InputError
 from mickey_hloc.solvers.base import PoseProblem, RelativePose
 from mickey_hloc.solvers.chance import (
     log10_false_alarms,
@@ -24,6 +22,7 @@ from mickey_hloc.solvers.chance import (
     wilson_lower_bound,
     wrong_pairs,
 )
+from mickey_hloc.solvers.option_checks import require, require_types
 
 Residual = Callable[[Tensor], Tensor]  # (P, 2) keypoint indices -> (P,) residuals, NaN or inf where undefined
 
@@ -49,21 +48,11 @@ class SupportOptions:
     chance_pairs: int = 200_000
 
     def __post_init__(self) -> None:
+        require_types(self)
         require(self, "min_inliers", self.min_inliers >= 1, "at least 1")
-        require(self, "max_log10_nfa", not math.isnan(self.max_log10_nfa), "a number")
         require(self, "max_rotation_std_deg", self.max_rotation_std_deg > 0, "positive")
         require(self, "distinct_px", self.distinct_px > 0, "positive")
         require(self, "chance_pairs", self.chance_pairs >= 1, "at least 1")
-
-
-def require(options: object, name: str, holds: bool, what: str) -> None:
-    """Raise an InputError unless an option is what it must be.
-
-    Raises:
-        InputError: ``holds`` is false.
-    """
-    if not holds:
-        raise InputError(f"Option {name} must be {what}, got {getattr(options, name)!r}.")
 
 
 @dataclass(frozen=True)
