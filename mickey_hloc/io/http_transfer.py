@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -135,7 +136,7 @@ class Transfer:
                 raise _Interrupted(f"the server answered {response.status} {response.reason}", hopeless=True)
             self._require_usable(response, version, offset)
             # What was here already does not count into the speed.
-            look = {"unit": "B", "unit_scale": True, "initial": offset}
+            look: dict[str, Any] = {"unit": "B", "unit_scale": True, "initial": offset}
             with tqdm(total=version.total, desc=self.target.name, disable=not progress, **look) as bar:
                 self._copy(response, version, offset, bar)
         if version.total is not None and self._size() != version.total:
