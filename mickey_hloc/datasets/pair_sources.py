@@ -7,9 +7,10 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+from mickey_hloc.datasets.fitting import Size
 from mickey_hloc.datasets.folder_pairs import FolderSource
 from mickey_hloc.datasets.mapfree_pairs import MapFreeSource
-from mickey_hloc.datasets.pairs import PairAugmentation, PairDataset, Size
+from mickey_hloc.datasets.pairs import PairAugmentation, PairDataset
 from mickey_hloc.datasets.scannet_pairs import ScanNetSource
 from mickey_hloc.datasets.synthetic import PairOptions
 from mickey_hloc.datasets.synthetic_pairs import RoomPairs, SyntheticSource

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from mickey_hloc.datasets.fitting import fit_image, fit_intrinsics
 from mickey_hloc.datasets.pairs import (
     Draw,
     PairAugmentation,
