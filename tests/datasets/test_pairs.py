@@ -15,8 +15,6 @@ from mickey_hloc.datasets.pairs import (
     PairAugmentation,
     PairDataset,
     PairTable,
-    fit_image,
-    fit_intrinsics,
     join_tables,
 )
 from mickey_hloc.datasets.rooms.augment import AugmentOptions
