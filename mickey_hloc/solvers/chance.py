@@ -113,5 +113,5 @@ def rotation_std_deg(points: Tensor, residuals_m: Tensor) -> float:
     distance = float(torch.linalg.vector_norm(points, dim=-1).max())
     if along <= 1e-4 * distance * math.sqrt(k) or across <= 1e-3 * along:
         return math.inf
-    sigma = math.sqrt(float(residuals_m.double().square().sum()) / (3 * k - 6))
+    sigma = math.sqrt(float(residuals_m.cpu().double().square().sum()) / (3 * k - 6))
     return math.degrees(sigma / across)

@@ -1,5 +1,7 @@
 """The solvers on matches against known scenes and against the libraries called directly."""
 
+import sys
+
 import cv2
 import numpy as np
 import pycolmap
@@ -7,7 +9,7 @@ import pytest
 import torch
 from solver_scenes import R_TRUE, SIZE, T_TRUE, K, errors, make_scene, problem_of, rotation
 
-from mickey_hloc.errors import InputError
+from mickey_hloc.errors import InputError, MissingDependencyError
 from mickey_hloc.geometry import backproject
 from mickey_hloc.solvers import View, get_solver
 from mickey_hloc.solvers.essential import scale_by_consensus
@@ -233,3 +235,10 @@ def test_residuals_are_zero_at_the_truth_and_grow_by_the_pixel() -> None:
     still = torch.zeros(3).double()  # no translation: the distance to where the rotation alone takes the ray
     rotated = reprojection_errors(R_TRUE, still, X, kp1, Kd)
     torch.testing.assert_close(sampson_errors(R_TRUE, still, kp0, kp1, Kd, Kd), rotated, atol=1e-3, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "other"), [("pnp", "pycolmap"), ("essential", "opencv")])
+def test_a_missing_poselib_is_named_with_its_install_line(name: str, other: str, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "poselib", None)
+    with pytest.raises(MissingDependencyError, match=rf"pip install .*backend={other}"):
+        get_solver(name, backend="poselib").solve(make_scene(30))

@@ -78,7 +78,7 @@ def test_images_without_keypoints_are_a_failure(solver: Solver) -> None:
 
 @pytest.mark.parametrize("count", [3, 4, 5, 6, 7])
 def test_few_exact_matches_give_the_right_pose_or_none(solver: Solver, count: int) -> None:
-    for seed in range(4):
+    for seed in range(2):
         pose = solver.solve(make_scene(count, seed=seed), seed)
         if pose.success:
             assert_close(pose)
@@ -132,9 +132,9 @@ def test_identical_images_give_the_identity_with_high_confidence(solver: Solver)
     assert pose.confidence > 0.9
 
 
-@pytest.mark.parametrize("count", [10, 60, 200])
+@pytest.mark.parametrize("count", [10, 40, 120])
 def test_only_outliers_are_a_failure(solver: Solver, count: int) -> None:
-    for seed in range(3):
+    for seed in range(2):
         assert_failure(solver.solve(make_scene(0, count, seed=seed), seed))
 
 
