@@ -158,6 +158,15 @@ def test_homography_warm_up_then_poses(world: Path, tmp_path: Path) -> None:
     assert len(curves["train/loss"][0]) == 2
 
 
+def test_own_folder_without_validation(world: Path, tmp_path: Path) -> None:
+    values = tiny_values(world, tmp_path / "runs", trainer__max_epochs=1, curriculum={"by": "overlap"})
+    folder = {"kind": "folder", "layout": "mapfree", "root": str(world / "train/s00000"), "min_overlap": 0.1}
+    values["data"].update(train=folder, val=None)
+    result = train(values)
+    assert result.figures == {}
+    assert result.model.is_file()
+
+
 def test_export_for_larger_images(world: Path, tmp_path: Path) -> None:
     values = tiny_values(world, tmp_path / "runs", trainer__max_epochs=1, export_pool=2, model__training_focal_px=80.0)
     model = load_model(train(values).model, device="cpu", precision="fp32")
