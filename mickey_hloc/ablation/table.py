@@ -23,7 +23,7 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #8884; text-align: right; white-space: nowrap; }
 th.text, td.text { text-align: left; } td.paper, th.paper { opacity: .6; } td.best { font-weight: 700; }
-td.note { white-space: normal; min-width: 20rem; } tr.failed td { opacity: .7; }
+tr.failed td { opacity: .7; }
 footer { margin-top: 1.5rem; opacity: .7; }
 """
 
@@ -46,7 +46,9 @@ def table_columns(columns: Sequence[Column], rows: Sequence[Row]) -> list[Column
     chosen = [column for column in LABELS if any(row.get(column.key) for row in rows)]
     for column in (*columns, TIME, FAILURES):
         paper = Column(column.key + PAPER, "paper", column.format)
-        chosen += [c for c in (column, paper) if any(row.get(c.key) is not None for row in rows)]
+        is_measured, is_reported = (any(row.get(c.key) is not None for row in rows) for c in (column, paper))
+        chosen += [column] if is_measured or is_reported else []
+        chosen += [paper] if is_reported else []
     return [*chosen, NOTE] if any(row.get(NOTE.key) for row in rows) else chosen
 
 
@@ -68,7 +70,7 @@ def write_tables(
     }
     for style, text in texts.items():
         write_text(folder / f"{name}.{ENDINGS[style]}", text)
-    write_text(folder / f"{name}.html", table_as_html(title, rows, columns, notes))
+    write_text(folder / f"{name}.html", table_as_html(title, numbered, columns, [*failures, *notes]))
     return texts
 
 
@@ -106,8 +108,6 @@ def table_as_html(title: str, rows: Sequence[Row], columns: Sequence[Column], no
 
 
 def _kind(column: Column) -> str:
-    if column.key == NOTE.key:
-        return "text note"
     return "text" if not column.format else "paper" if column.key.endswith(PAPER) else "number"
 
 
