@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.image_batches import Preprocessing, load_image
+from mickey_hloc.io.image_batches import Preprocessing, load_image
 from mickey_hloc.io.matches import pair_key
 from mickey_hloc.io.pair_store import PairStore
 from mickey_hloc.io.pairs import Pair

@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from mickey_hloc import register
 from mickey_hloc.commands.sfm import add_method_arguments
 from mickey_hloc.errors import InputError, MickeyHlocError
-from mickey_hloc.hloc_methods import choose_methods
 from mickey_hloc.hloc_plugin import import_step
-from mickey_hloc.hloc_steps import empty_model_dir, extract, find_images, make_pairs, match
+from mickey_hloc.hloc_plugin.methods import choose_methods
+from mickey_hloc.hloc_plugin.steps import empty_model_dir, extract, find_images, make_pairs, match
 from mickey_hloc.io.cameras import COLMAP_CENTRE, Camera, read_cameras
 from mickey_hloc.io.colmap import read_colmap_model
 from mickey_hloc.io.files import atomic_path

@@ -18,8 +18,8 @@ import torch
 
 from mickey_hloc.errors import MickeyHlocError
 from mickey_hloc.extract_features import ExtractConf
-from mickey_hloc.image_batches import load_image
 from mickey_hloc.io.files import atomic_path
+from mickey_hloc.io.image_batches import load_image
 from mickey_hloc.io.pairs import Pair
 from mickey_hloc.match_features import MatchConf
 from mickey_hloc.match_images import ImageMatchConf, load_for_matching

@@ -10,9 +10,9 @@ import pycolmap
 
 from mickey_hloc import register
 from mickey_hloc.errors import InputError
-from mickey_hloc.hloc_methods import choose_methods
 from mickey_hloc.hloc_plugin import import_step
-from mickey_hloc.hloc_steps import empty_model_dir, extract, find_images, make_pairs, match
+from mickey_hloc.hloc_plugin.methods import choose_methods
+from mickey_hloc.hloc_plugin.steps import empty_model_dir, extract, find_images, make_pairs, match
 from mickey_hloc.io.text import parse_numbers
 from mickey_hloc.registry import unknown_name
 

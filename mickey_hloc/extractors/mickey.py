@@ -1,12 +1,12 @@
 """hloc extractor ``mickey``: metric keypoints, their depths, scores and descriptors.
 
-This folder is appended to the host's ``extractors`` (see ``hloc_plugin.py``), so the relative import finds its base.
+This folder is appended to the host's ``extractors`` (see ``hloc_plugin``), so the relative import finds its base.
 """
 
 from typing import ClassVar
 
 from mickey_hloc.confs import DEFAULT_WEIGHTS
-from mickey_hloc.hloc_adapters import check_conf, hloc_features
+from mickey_hloc.hloc_plugin.adapters import check_conf, hloc_features
 from mickey_hloc.model.checkpoints import load_model
 
 from ..utils.base_model import BaseModel

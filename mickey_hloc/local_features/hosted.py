@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mickey_hloc.hloc_models import default_device, load_hloc_model
+from mickey_hloc.hloc_plugin.models import default_device, load_hloc_model
 from mickey_hloc.local_features.base import LocalExtractor
 
 

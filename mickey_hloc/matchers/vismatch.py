@@ -1,11 +1,11 @@
 """hloc matcher ``vismatch``: any matcher of the vismatch package, image pairs in, for hloc's ``match_dense``.
 
-This folder is appended to the host's ``matchers`` (see ``hloc_plugin.py``), so the relative import finds its base.
+This folder is appended to the host's ``matchers`` (see ``hloc_plugin``), so the relative import finds its base.
 """
 
 from typing import ClassVar
 
-from mickey_hloc.hloc_adapters import check_conf, load_vismatch, vismatch_pair
+from mickey_hloc.hloc_plugin.adapters import check_conf, load_vismatch, vismatch_pair
 
 from ..utils.base_model import BaseModel
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.hloc_models import default_device, load_hloc_model
+from mickey_hloc.hloc_plugin.models import default_device, load_hloc_model
 from mickey_hloc.pair_matchers.base import FeatureMatcher, ImageMatcher, StoredFeatures
 
 

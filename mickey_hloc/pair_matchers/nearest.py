@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.hloc_models import default_device
+from mickey_hloc.hloc_plugin.models import default_device
 from mickey_hloc.model.matching import match_with_ratio_test, mutual_nearest_neighbours
 from mickey_hloc.pair_matchers.base import FeatureMatcher, StoredFeatures
 

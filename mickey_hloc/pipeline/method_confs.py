@@ -11,7 +11,7 @@ from mickey_hloc import extract_features, match_features
 from mickey_hloc.confs import VISMATCH_PREFIX, mickey_conf, vismatch_conf
 from mickey_hloc.errors import InputError, MissingDependencyError
 from mickey_hloc.hloc_plugin import import_step, register
-from mickey_hloc.image_batches import Preprocessing
+from mickey_hloc.io.image_batches import Preprocessing
 from mickey_hloc.registry import unknown_name
 
 

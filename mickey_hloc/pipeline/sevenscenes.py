@@ -13,7 +13,7 @@ from mickey_hloc.datasets.sevenscenes import INTRINSICS, find_images
 from mickey_hloc.depth.dense import read_image_size
 from mickey_hloc.errors import InputError
 from mickey_hloc.hloc_plugin import register
-from mickey_hloc.hloc_steps import make_pairs
+from mickey_hloc.hloc_plugin.steps import make_pairs
 from mickey_hloc.io.images import read_image
 from mickey_hloc.io.intrinsics import Intrinsics
 from mickey_hloc.io.pairs import Pair, read_pairs

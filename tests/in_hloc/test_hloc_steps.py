@@ -11,9 +11,9 @@ import pytest
 from in_hloc_helpers import TinyConfs, write_texture
 
 from mickey_hloc.errors import InputError, MissingDependencyError
-from mickey_hloc.hloc_methods import choose_methods, retrieval_conf
 from mickey_hloc.hloc_plugin import import_step
-from mickey_hloc.hloc_steps import empty_model_dir, extract, find_images, make_pairs, match
+from mickey_hloc.hloc_plugin.methods import choose_methods, retrieval_conf
+from mickey_hloc.hloc_plugin.steps import empty_model_dir, extract, find_images, make_pairs, match
 from mickey_hloc.io.matches import MatchFile
 from mickey_hloc.io.pairs import read_pairs
 

@@ -12,8 +12,8 @@ from in_hloc_helpers import HOSTS, import_host
 import mickey_hloc
 from mickey_hloc import confs
 from mickey_hloc.errors import InputError, MissingDependencyError
-from mickey_hloc.hloc_adapters import MAX_KEYPOINTS, hloc_features
 from mickey_hloc.hloc_plugin import import_step
+from mickey_hloc.hloc_plugin.adapters import MAX_KEYPOINTS, hloc_features
 from mickey_hloc.model.mickey import MetricKeypoints
 
 STEPS = ("extract_features", "match_features", "match_dense")

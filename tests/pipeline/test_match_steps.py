@@ -12,7 +12,7 @@ from stub_host import write_stub_host
 from mickey_hloc import estimate_poses, extract_features, match_features, match_images
 from mickey_hloc.cli import main as cli
 from mickey_hloc.errors import InputError, MissingDependencyError, WeightsError
-from mickey_hloc.hloc_models import load_hloc_model
+from mickey_hloc.hloc_plugin.models import load_hloc_model
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.matches import MatchFile
 from mickey_hloc.io.pair_keypoints import as_features_and_matches

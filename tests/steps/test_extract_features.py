@@ -13,8 +13,8 @@ from mickey_hloc import extract_features
 from mickey_hloc.cli import main as cli
 from mickey_hloc.confs import mickey_conf
 from mickey_hloc.errors import InputError
-from mickey_hloc.image_batches import Preprocessing, load_image, plan_batches
 from mickey_hloc.io.features import FeatureFile
+from mickey_hloc.io.image_batches import Preprocessing, load_image, plan_batches
 from mickey_hloc.local_features.mickey import stored_matcher
 from mickey_hloc.model.checkpoints import load_model
 

@@ -1,4 +1,4 @@
-"""Adding our methods to an installed hloc. This is the only file that knows hloc's inside.
+"""Adding our methods to an installed hloc. This folder is all that knows hloc's inside.
 
 hloc imports ``hloc.extractors.<name>`` and takes the one subclass of its BaseModel that was defined there, so a folder
 appended to the package's search path is all it takes: nothing of hloc is replaced or changed.
@@ -21,7 +21,7 @@ _PACKAGES = {
     name: name for name in ("h5py", "huggingface_hub", "kornia", "matplotlib", "plotly", "scipy", "torchvision")
 }
 _PACKAGES |= {"cv2": "opencv-python-headless", "lightglue": "git+https://github.com/cvg/LightGlue", "PIL": "pillow"}
-_HERE = Path(__file__).resolve().parent
+_HERE = Path(__file__).resolve().parents[1]
 
 
 def register(hloc: str | ModuleType | None = None) -> ModuleType:

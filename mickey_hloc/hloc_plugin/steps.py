@@ -14,9 +14,9 @@ import PIL.Image
 
 from mickey_hloc import extract_features, pairs_from_sequence
 from mickey_hloc.errors import InputError
-from mickey_hloc.hloc_methods import Methods, retrieval_conf
 from mickey_hloc.hloc_plugin import import_step
-from mickey_hloc.image_batches import Preprocessing, image_sizes, list_images
+from mickey_hloc.hloc_plugin.methods import Methods, retrieval_conf
+from mickey_hloc.io.image_batches import Preprocessing, image_sizes, list_images
 from mickey_hloc.io.pairs import read_pairs
 
 
