@@ -158,6 +158,15 @@ def test_homography_warm_up_then_poses(world: Path, tmp_path: Path) -> None:
     assert len(curves["train/loss"][0]) == 2
 
 
+def test_mixed_precision_keeps_the_loss_in_float32(world: Path, tmp_path: Path) -> None:
+    values = tiny_values(world, tmp_path / "runs", trainer__max_epochs=1, trainer__precision="bf16-mixed")
+    result = train(values)
+    assert 0 < result.figures["loss"] < 1
+    state = state_of(result.folder / "checkpoints/last.ckpt")
+    assert {v.dtype for v in state.values() if v.is_floating_point()} == {torch.float32}
+    assert all(torch.isfinite(v).all() for v in state.values())
+
+
 def test_own_folder_without_validation(world: Path, tmp_path: Path) -> None:
     values = tiny_values(world, tmp_path / "runs", trainer__max_epochs=1, curriculum={"by": "overlap"})
     folder = {"kind": "folder", "layout": "mapfree", "root": str(world / "train/s00000"), "min_overlap": 0.1}
