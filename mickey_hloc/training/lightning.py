@@ -135,17 +135,21 @@ class PoseTraining(lightning.LightningModule):
         """Loss, pose and depth of one pair."""
         a, b = self.keypoints(batch)
         output = self.pose_loss(batch, a, b)
+        with torch.autocast(self.device.type, enabled=False):
+            self._judge(batch, a, b, output)
+
+    def _judge(self, batch: Batch, a: MetricKeypoints, b: MetricKeypoints, output: PoseLossOutput) -> None:
+        """Keep what is to be said of one pair until all are seen."""
         item = {key: value[0] for key, value in batch.items()}
-        pose = estimate_pose(
-            self.solver, a, b, self.model.correspondence_probability(a, b)[0], item["K0"], item["K1"], self.config.seed
-        )
+        P = self.model.correspondence_probability(a, b)[0]
+        pose = estimate_pose(self.solver, a, b, P, item["K0"], item["K1"], self.config.seed)
         depths = [
             depth_samples(k.keypoints[0], k.depths[0], k.keypoint_scores[0], item[f"depth{side}"].cpu())
             for side, k in enumerate((a, b))
             if f"depth{side}" in item
         ]
-        judged = judge_pair(pose, item, self.config.data.size_wh, np.concatenate(depths) if depths else None)
-        self._judged.append(judged)
+        truth = np.concatenate(depths) if depths else None
+        self._judged.append(judge_pair(pose, item, self.config.data.size_wh, truth))
         self._val_losses.append(float(output.pair_losses[0]))
         self._add_pictures(item, a, b, pose, output)
 
