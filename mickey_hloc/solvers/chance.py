@@ -24,7 +24,8 @@ def wilson_lower_bound(successes: float, trials: float, z: float = _WILSON_Z) ->
     share = min(max(successes / trials, 0.0), 1.0)
     z2 = z * z / trials
     half_width = z * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials))
-    return max((share + z2 / 2 - half_width) / (1 + z2), 0.0)
+    lower = (share + z2 / 2 - half_width) / (1 + z2)
+    return min(max(lower, 0.0), share)  # rounding can leave it a hair outside
 
 
 def log10_false_alarms(
