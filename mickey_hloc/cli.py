@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "score results on Map-free, ScanNet or 7-Scenes",
     "submit": "a Map-free submission zip from poses files",
     "validate": "every problem of a Map-free submission, before it is uploaded",
+    "rooms": "procedural rooms on disk, in Map-free layout, to train from",
     "train": "learn metric keypoints from image pairs and their relative poses",
     "weights": "list, download or describe model weights",
 }

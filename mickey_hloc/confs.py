@@ -5,11 +5,13 @@ hloc reuses whatever it finds in an output file, so everything that changes the 
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.checksum import sha256
+from mickey_hloc.model.trained_size import trained_size_px
 from mickey_hloc.model.weights import NAMES
 
 DEFAULT_WEIGHTS = "mickey"
@@ -30,7 +32,7 @@ VISMATCH_PREFIX = "vismatch-"
 def mickey_conf(
     weights: str | os.PathLike[str] = DEFAULT_WEIGHTS,
     encoder: str | os.PathLike[str] | None = None,
-    resize_max: int | None = 720,
+    resize_max: int | Literal["trained"] | None = "trained",
     precision: str = "auto",
 ) -> dict[str, Any]:
     """Conf of hloc's ``extract_features`` for MicKey.
@@ -38,12 +40,15 @@ def mickey_conf(
     Args:
         weights: name or file of the weights, see ``load_model``.
         encoder: name or file of the DINOv2 weights, for checkpoints that leave them out.
-        resize_max: px, larger images are shrunk to this longer side; MicKey was trained at 720. None: no resizing.
+        resize_max: px, larger images are shrunk to this longer side; "trained": that of the images the weights were
+            trained on, 720 for the published ones. None: no resizing.
         precision: "auto", "fp32", "bf16" or "fp16".
     """
     model = {"name": "mickey", "weights": os.fspath(weights), "precision": precision}
     if encoder is not None:
         model["encoder"] = os.fspath(encoder)
+    if resize_max == "trained":
+        resize_max = trained_size_px(weights)
     preprocessing: dict[str, Any] = {"grayscale": False}
     if resize_max is not None:
         if resize_max < 1:
@@ -53,6 +58,20 @@ def mickey_conf(
     tags = [_tag(weights), *([] if encoder is None else [_file_safe(Path(encoder).stem)]), size]
     tags += [] if precision == "auto" else [precision]
     return {"output": "feats-" + "-".join(tags), "model": model, "preprocessing": preprocessing}
+
+
+def mickey_conf_with(
+    conf: Mapping[str, Any],
+    weights: str | os.PathLike[str] | None,
+    encoder: str | os.PathLike[str] | None,
+    precision: str | None = None,
+) -> dict[str, Any]:
+    """A conf of ``mickey_conf`` for other weights: at their own size, unless the conf is for another than its own."""
+    model, size = conf["model"], conf["preprocessing"].get("resize_max")
+    own = size == trained_size_px(model["weights"])
+    return mickey_conf(
+        weights or model["weights"], encoder, "trained" if own else size, precision or model["precision"]
+    )
 
 
 def mickey_matcher_conf(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -65,7 +65,7 @@ class TwoViewOptions:
         solver: see ``mickey_hloc.solvers.SOLVERS``. Default: probabilistic for mickey, procrustes for sift.
         solver_options: options of that solver.
         max_ratio: of SIFT's ratio test.
-        resize_max: MicKey sees larger images shrunk to this longer side, pixels; it was trained at 720.
+        resize_max: MicKey sees larger images shrunk to this longer side, pixels; "trained": the model's own.
         focal_correction: "none", "depth" or "resize", see ``mickey_hloc.model.focal``.
     """
 
@@ -78,7 +78,7 @@ class TwoViewOptions:
     solver: str | None = None
     solver_options: Mapping[str, Any] = field(default_factory=dict)
     max_ratio: float = 0.9
-    resize_max: int | None = 720
+    resize_max: int | Literal["trained"] | None = "trained"
     focal_correction: str = "none"
 
     def __post_init__(self) -> None:
@@ -158,10 +158,9 @@ class TwoViewEstimator:
 
     def _metric_keypoints(self, photos: tuple[Photo, Photo]) -> tuple[MetricKeypoints, MetricKeypoints]:
         o = self.options
+        size = self.model.options.training_size_px if o.resize_max == "trained" else o.resize_max
         first, second = (
-            metric_keypoints(
-                self.model, image_to_tensor(p.image), torch.from_numpy(p.K), o.focal_correction, o.resize_max
-            )
+            metric_keypoints(self.model, image_to_tensor(p.image), torch.from_numpy(p.K), o.focal_correction, size)
             for p in photos
         )
         return first, second

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0, or 1 where images were skipped."""
-    from mickey_hloc.confs import mickey_conf
+    from mickey_hloc.confs import mickey_conf_with
     from mickey_hloc.extract_features import extract, get_conf
 
     conf = get_conf(args.feature)
@@ -35,9 +35,7 @@ def run(args: argparse.Namespace) -> int:
     if args.resize_max is not None:
         preprocessing["resize_max"] = args.resize_max
     if conf["model"]["name"] == "mickey":
-        model = conf["model"]
-        weights, precision = args.weights or model["weights"], args.precision or model["precision"]
-        conf = mickey_conf(weights, args.encoder, preprocessing.get("resize_max"), precision)
+        conf = mickey_conf_with(conf, args.weights, args.encoder, args.precision)
     elif args.weights or args.encoder or args.precision:
         raise InputError(f"Feature {args.feature} is not MicKey: leave out --weights, --encoder and --precision.")
     if args.glob:

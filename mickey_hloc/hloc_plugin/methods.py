@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from mickey_hloc.confs import MATCHER, VISMATCH_PREFIX, mickey_conf, mickey_matcher_conf, vismatch_conf
+from mickey_hloc.confs import MATCHER, VISMATCH_PREFIX, mickey_conf_with, mickey_matcher_conf, vismatch_conf
 from mickey_hloc.errors import InputError
 from mickey_hloc.hloc_plugin import import_step
 from mickey_hloc.registry import unknown_name
@@ -63,9 +63,8 @@ def choose_methods(
     feature_conf = _known(host, "extract_features", "feature", feature or "mickey")
     is_mickey = feature_conf["model"]["name"] == "mickey"
     if is_mickey:
-        model = feature_conf["model"]
-        chosen = weights or model["weights"]
-        feature_conf = mickey_conf(chosen, encoder, feature_conf["preprocessing"].get("resize_max"), model["precision"])
+        chosen = weights or feature_conf["model"]["weights"]
+        feature_conf = mickey_conf_with(feature_conf, weights, encoder)
         if matcher_conf is None or matcher_conf["model"]["name"] == MATCHER:
             matcher_conf = mickey_matcher_conf(chosen)
     elif weights is not None or encoder is not None:

@@ -18,8 +18,7 @@ from mickey_hloc.model.encoder import fold_dinov2_registers, read_dinov2_options
 from mickey_hloc.model.matching import DualSoftmax
 from mickey_hloc.model.mickey import MicKey, MicKeyOptions
 from mickey_hloc.model.published import listed, read_published
-
-METADATA_KEY = "mickey_hloc"
+from mickey_hloc.model.trained_size import METADATA_KEY
 
 _DINOV2_BY_CHANNELS = {384: "dinov2_vits14", 768: "dinov2_vitb14", 1024: "dinov2_vitl14"}
 

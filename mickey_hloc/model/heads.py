@@ -55,6 +55,11 @@ def sine_encoding(channels: int, rows: int, columns: int, device: torch.device |
     return interleaved.flatten(0, 1)[None]
 
 
+def _at_least_float32(x: Tensor) -> Tensor:
+    """Under autocast: 16 bits are too few for pixels, metres and probabilities."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
 class LinearAttentionLayer(nn.Module):
     """Self-attention whose cost grows linearly with the number of cells (Katharopoulos et al., 2020).
 
@@ -80,7 +85,7 @@ class LinearAttentionLayer(nn.Module):
 
     def _attention(self, x: Tensor) -> Tensor:
         q, k, v = (p(x).unflatten(-1, (self.num_heads, -1)) for p in (self.q_proj, self.k_proj, self.v_proj))
-        q, k = F.elu(q) + 1, F.elu(k) + 1
+        q, k = F.elu(_at_least_float32(q)) + 1, F.elu(_at_least_float32(k)) + 1
         length = v.shape[1]
         # Values are divided by the length and multiplied back so that the sum over cells cannot overflow in half.
         keys_values = torch.einsum("bnhd,bnhv->bhdv", k, v / length)
@@ -139,7 +144,7 @@ class OffsetHead(Head):
         self.xy_offset = nn.Conv2d(options.widths[3], 2, 1, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        return torch.sigmoid(self.xy_offset(self.trunk(features)))
+        return torch.sigmoid(_at_least_float32(self.xy_offset(self.trunk(features))))
 
 
 class DepthHead(Head):
@@ -158,7 +163,7 @@ class DepthHead(Head):
         self.activation, self.scale_m = activation, scale_m
 
     def forward(self, features: Tensor) -> Tensor:
-        output = self.depth(self.trunk(features))
+        output = _at_least_float32(self.depth(self.trunk(features)))
         return self.scale_m * (output.exp() if self.activation == "exp" else output)
 
 
@@ -176,7 +181,7 @@ class ScoreHead(Head):
         self.temperature = temperature
 
     def forward(self, features: Tensor) -> Tensor:
-        s = self.score(self.trunk(features))
+        s = _at_least_float32(self.score(self.trunk(features)))
         scores = torch.exp((s - s.mean(dim=(-2, -1), keepdim=True)) / self.temperature)
         b = self.border_cells
         inside = torch.zeros_like(scores)
@@ -192,5 +197,5 @@ class DescriptorHead(Head):
         super().__init__(in_channels, options, is_descriptor=True)
 
     def forward(self, features: Tensor) -> Tensor:
-        d = self.trunk(features)
+        d = _at_least_float32(self.trunk(features))
         return d / (d.square().sum(dim=1, keepdim=True) + 1e-10).sqrt()

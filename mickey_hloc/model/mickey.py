@@ -62,6 +62,7 @@ class MicKeyOptions:
     score_border_cells: int = 3  # without keypoints; much of the image where cells are few
     match_temperature: float = 0.1
     training_focal_px: float | None = 570.0  # depth is learned at this focal length; None = many
+    training_size_px: int | None = 720  # longer side of the images; larger ones are shrunk to it; None = any size
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> MicKeyOptions:

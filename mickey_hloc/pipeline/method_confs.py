@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from mickey_hloc import extract_features, match_features
-from mickey_hloc.confs import VISMATCH_PREFIX, mickey_conf, vismatch_conf
+from mickey_hloc.confs import VISMATCH_PREFIX, mickey_conf_with, vismatch_conf
 from mickey_hloc.errors import InputError, MissingDependencyError
 from mickey_hloc.hloc_plugin import import_step, register
 from mickey_hloc.io.image_batches import Preprocessing
@@ -41,8 +41,7 @@ def feature_conf(name: str, weights: str | None, encoder: str | None, host: str)
     """
     conf = extract_features.get_conf(name) if name in extract_features.confs else _hosted_feature(name, host)
     if is_mickey(conf):
-        model, size = conf["model"], conf["preprocessing"].get("resize_max")
-        return mickey_conf(weights or model["weights"], encoder, size, model["precision"])
+        return mickey_conf_with(conf, weights, encoder)
     return conf
 
 

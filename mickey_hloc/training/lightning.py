@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from mickey_hloc.model.mickey import MetricKeypoints, MicKey
+from mickey_hloc.training.alignment import alignment_loss
 from mickey_hloc.training.curriculum import Curriculum
 from mickey_hloc.training.homography import matching_loss, random_homographies, vary_brightness, warp_images
 from mickey_hloc.training.loss import ProbabilisticPoseLoss
@@ -96,6 +97,8 @@ class PoseTraining(lightning.LightningModule):
         """The loss of a batch, logged with what was dropped."""
         if self.global_step < self.config.homography.steps:
             return self._homography_step(batch)
+        if self.global_step < self.config.homography.steps + self.config.alignment.steps:
+            return self._alignment_step(batch)
         output = self.pose_loss(batch, *self.keypoints(batch))
         B = len(batch["R"])
         scalars = {
@@ -116,13 +119,14 @@ class PoseTraining(lightning.LightningModule):
         return output.loss
 
     def _homography_step(self, batch: Batch) -> Tensor:
-        """Descriptors learn from warps of single images; the other heads get a gradient of zero."""
-        o, images = self.config.homography, torch.cat([batch["image0"], batch["image1"]])
+        """Descriptors learn from warps of the first images; the other heads get a gradient of zero."""
+        o, images = self.config.homography, batch["image0"]
         seed = int(batch["draw"][0]) + 1
         H = random_homographies(len(images), self.config.data.size_wh, o, seed).to(images)
         warped = warp_images(images, H)
-        a = self.model(vary_brightness(images, o.photometric, seed))
-        b = self.model(vary_brightness(warped, o.photometric, seed + 1))
+        both = torch.cat([images, warped])
+        found = self.model(vary_brightness(both, o.photometric, seed))
+        a, b = found[: len(images)], found[len(images) :]
         with torch.autocast(self.device.type, enabled=False):
             a, b = _in_float32(a), _in_float32(b)
             radius = 0.75 * self.model.encoder.stride
@@ -130,6 +134,17 @@ class PoseTraining(lightning.LightningModule):
         unused = sum((k.keypoints.sum() + k.depths.sum() + k.keypoint_scores.sum()) for k in (a, b))
         self.log("train/homography_loss", loss.detach(), prog_bar=True, batch_size=len(images))
         return loss + 0.0 * unused
+
+    def _alignment_step(self, batch: Batch) -> Tensor:
+        """All heads learn from what the true poses say about single matches."""
+        a, b = self.keypoints(batch)
+        with torch.autocast(self.device.type, enabled=False):
+            K, pose = (batch["K0"], batch["K1"]), (batch["R"], batch["t"])
+            parts = alignment_loss(a, b, self.model.match(a, b), K, pose, self.config.alignment, first=self.global_step)
+        scalars = {f"train/alignment_{name}": value.detach() for name, value in parts._asdict().items()}
+        self.log_dict(scalars, batch_size=len(batch["R"]))
+        self.log("depth", parts.depth.detach(), prog_bar=True, logger=False)
+        return parts.total(self.config.alignment)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss, pose and depth of one pair."""

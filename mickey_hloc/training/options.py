@@ -11,6 +11,7 @@ from mickey_hloc.datasets.rooms.augment import AugmentOptions
 from mickey_hloc.errors import InputError
 from mickey_hloc.model.mickey import MicKeyOptions
 from mickey_hloc.solvers import Solver, get_solver
+from mickey_hloc.training.alignment import AlignmentOptions
 from mickey_hloc.training.curriculum import CurriculumOptions
 from mickey_hloc.training.homography import HomographyOptions
 from mickey_hloc.training.loss import PoseLossOptions
@@ -148,7 +149,7 @@ class TrainConfig:
 
     Attributes:
         name: of the run; it lives in ``<output>/<name>``.
-        data, loss, curriculum, homography, optimizer, validation, trainer: see these.
+        data, loss, curriculum, homography, alignment, optimizer, validation, trainer: see these.
         model: the network.
         encoder_weights: name or file of a frozen encoder's weights; None = the published ones of its kind.
         start: "random" heads, or heads that begin with DISK's own matches (see ``disk_start``).
@@ -164,6 +165,7 @@ class TrainConfig:
     loss: PoseLossOptions = field(default_factory=PoseLossOptions)
     curriculum: CurriculumOptions = field(default_factory=CurriculumOptions)
     homography: HomographyOptions = field(default_factory=HomographyOptions)
+    alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     validation: ValidationOptions = field(default_factory=ValidationOptions)
     trainer: TrainerOptions = field(default_factory=TrainerOptions)

@@ -92,11 +92,12 @@ def export(model: MicKey, path: Path, pool: int = 1) -> Path:
         if model.options.encoder != "convolutional":
             raise InputError("export_pool is for the convolutional encoder.")
         own = dict(model.options.encoder_options)
-        focal = model.options.training_focal_px
+        focal, size = model.options.training_focal_px, model.options.training_size_px
         options = dataclasses.replace(
             model.options,
             encoder_options={**own, "pool": pool * own.get("pool", 1)},
             training_focal_px=None if focal is None else focal * pool,
+            training_size_px=None if size is None else size * pool,
         )
         larger = MicKey(options)
         larger.load_state_dict(model.state_dict())
@@ -107,7 +108,8 @@ def export(model: MicKey, path: Path, pool: int = 1) -> Path:
 def build_model(config: TrainConfig) -> MicKey:
     """The network with the encoder's published weights and, from ``init_from``, those of an earlier run."""
     mixed = "32" not in config.trainer.precision
-    model = MicKey(config.model, precision="auto" if mixed else "fp32")
+    options = dataclasses.replace(config.model, training_size_px=max(config.data.size_wh))
+    model = MicKey(options, precision="auto" if mixed else "fp32")
     load_encoder(model, config.encoder_weights)
     if config.start == "disk":
         start_from_disk(model, config.seed)

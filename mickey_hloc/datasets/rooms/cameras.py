@@ -118,6 +118,19 @@ def draw_poses(rng: Rng, room: Room, options: PairOptions) -> tuple[np.ndarray, 
     return cam0_from_world, np.concatenate([R1, (-R1 @ second)[:, None]], axis=1)
 
 
+def draw_neighbour(rng: Rng, room: Room, cam0_from_world: np.ndarray, options: PairOptions) -> np.ndarray | None:
+    """cam_from_world (3, 4) of a second camera, with the baseline and rotation asked for from the first; None if that
+    failed."""
+    R0, ceiling = cam0_from_world[:, :3], room.size[2] - 0.25
+    step = rng.normal(size=3) * [1.0, 1.0, 0.35]
+    second = -R0.T @ cam0_from_world[:, 3] + step / np.linalg.norm(step) * rng.uniform(*options.baseline_m)
+    turn = _turn(rng, np.radians(rng.uniform(*options.rotation_deg)))
+    if second[2] > ceiling or not is_free(room, second, options.clearance_m):
+        return None
+    R1 = turn @ R0
+    return np.concatenate([R1, (-R1 @ second)[:, None]], axis=1)
+
+
 def relative_pose(cam0_from_world: np.ndarray, cam1_from_world: np.ndarray) -> np.ndarray:
     """(3, 4) cam1_from_cam0 of two (3, 4) poses."""
     R = cam1_from_world[:, :3] @ cam0_from_world[:, :3].T
