@@ -10,31 +10,27 @@ import pycolmap
 import torch
 
 from mickey_hloc.commands.pose import add_method_arguments, estimate, load_photos
-from mickey_hloc.datasets.synthetic import RenderedPair, sample_pair
+from mickey_hloc.datasets.synthetic import PairOptions, RenderedPair, sample_pair
 from mickey_hloc.geometry import pose_errors
 from mickey_hloc.io.files import atomic_path
-from mickey_hloc.model.weights import NAMES
 from mickey_hloc.pose_report import pose_as_json, pose_as_text, save_pictures
 from mickey_hloc.solvers import RelativePose
 from mickey_hloc.visualization import save_image
 
 BUNDLED = "small"
+VIEWS = PairOptions(fov_deg=(60.0, 66.0), baseline_m=(0.1, 1.0))  # like those that the bundled model was trained on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the arguments of ``demo``."""
     parser.add_argument("--room", type=int, default=1, metavar="SEED", help="which room and views; default: 1")
-    if BUNDLED in NAMES:
-        add_method_arguments(parser)
-        parser.set_defaults(weights=BUNDLED)
-    else:  # no learned weights yet: SIFT with the rendered depth
-        add_method_arguments(parser, feature="sift", depth="png:exact")
-    parser.set_defaults(out=Path("mickey-hloc-demo"))
+    add_method_arguments(parser)
+    parser.set_defaults(weights=BUNDLED, out=Path("mickey-hloc-demo"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Render, write the files a user would have, estimate from them, compare; 1 when there is no pose."""
-    pair = sample_pair(args.room)
+    pair = sample_pair(args.room, options=VIEWS)
     paths = write_pair(pair, args.out)
     intrinsics = args.out / "intrinsics.txt"
     photos, image_dir = load_photos(paths, intrinsics, None)
@@ -46,9 +42,7 @@ def run(args: argparse.Namespace) -> int:
         print(truth_as_text(result.pose, pair.cam1_from_cam0))
     saved = save_pictures(result, photos, args.out)
     print(f"pictures: {', '.join(str(path) for path in saved)}", file=sys.stderr)
-    method = f"--feature {args.feature} --depth {args.depth}" + (
-        f" --weights {args.weights}" if BUNDLED in NAMES else ""
-    )
+    method = f"--feature {args.feature} --depth {args.depth} --weights {args.weights}"
     files = f"{paths[0]} {paths[1]} --intrinsics {intrinsics}"
     print(f"the same from files: mickey-hloc pose {files} {method}", file=sys.stderr)
     return 0 if result.pose.success else 1

@@ -45,6 +45,11 @@ class MetricKeypoints:
         parts = (self.keypoints[index], self.depths[index], self.keypoint_scores[index], self.descriptors[index])
         return MetricKeypoints(*parts, grid_shape=self.grid_shape)
 
+    def float(self) -> MetricKeypoints:
+        """In float32."""
+        parts = (self.keypoints.float(), self.depths.float(), self.keypoint_scores.float(), self.descriptors.float())
+        return MetricKeypoints(*parts, grid_shape=self.grid_shape)
+
 
 @dataclass(frozen=True)
 class MicKeyOptions:

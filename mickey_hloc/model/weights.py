@@ -84,9 +84,8 @@ WEIGHTS = {
     "dinov2_vits14": _dinov2("dinov2_vits14", "ViT-S/14", 88),
     "dinov2_vitb14": _dinov2("dinov2_vitb14", "ViT-B/14", 346),
     "dinov2_vitl14": _dinov2("dinov2_vitl14", "ViT-L/14", 1218),
+    "small": NamedWeights("small.safetensors", "small MicKey of this package", "Apache-2.0", None),
 }
-if (_BUNDLED / "small.safetensors").is_file():
-    WEIGHTS["small"] = NamedWeights("small.safetensors", "small MicKey of this package", "Apache-2.0", None)
 NAMES = tuple(WEIGHTS)
 
 _announced: set[str] = set()  # notices this process has shown

@@ -26,6 +26,7 @@ class AlignmentOptions:
 
     Attributes:
         steps: how many steps it lasts, after the warm-up by homographies; 0 = none.
+        weight_after: with which this loss goes on beside the pose loss; 0 = not at all.
         epipolar_px: a match is possible when it lies this near to its epipolar lines.
         near_m, far_m: and when its rays meet between these depths in front of both cameras.
         disparity_px: a match whose keypoint would lie this far off if its point were infinitely far counts half as
@@ -39,6 +40,7 @@ class AlignmentOptions:
     """
 
     steps: int = 0
+    weight_after: float = 0.0
     epipolar_px: float = 4.0
     near_m: float = 0.3
     far_m: float = 15.0

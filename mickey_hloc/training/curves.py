@@ -9,6 +9,7 @@ from mickey_hloc.io.files import atomic_path
 # What is shown together, and its axis.
 PANELS = (
     ("loss", ("train/loss", "train/pair_loss", "val/loss", "train/homography_loss")),
+    ("alignment", ("train/alignment_depth", "train/alignment_score", "train/alignment_possible")),
     ("share of pairs", ("val/vcre_precision", "val/pose_precision", "val/vcre_auc", "val/pose_auc", "val/estimated")),
     ("median VCRE (px)", ("val/median_vcre_px",)),
     ("median error", ("val/median_translation_m", "val/median_rotation_deg")),
@@ -18,16 +19,25 @@ PANELS = (
 
 
 def read_curves(folder: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Steps and values of every scalar in a folder of TensorBoard files."""
+    """Steps and values of every scalar in a folder of TensorBoard files; what a resume did again replaces the first."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 1})
     events.Reload()
     curves = {}
     for tag in events.Tags()["scalars"]:
-        found = events.Scalars(tag)
-        curves[tag] = ([e.step for e in found], [e.value for e in found])
+        found: list[tuple[int, float]] = []
+        for event in events.Scalars(tag):
+            while found and found[-1][0] >= event.step:
+                found.pop()
+            found.append((event.step, event.value))
+        curves[tag] = ([step for step, _ in found], [value for _, value in found])
     return curves
+
+
+def smooth(values: list[float], count: int) -> list[float]:
+    """The mean of each value and up to ``count`` - 1 before it."""
+    return [sum(values[max(i + 1 - count, 0) : i + 1]) / min(i + 1, count) for i in range(len(values))]
 
 
 def draw_curves(folder: Path, path: Path) -> Path:
@@ -44,7 +54,10 @@ def draw_curves(folder: Path, path: Path) -> Path:
     for number, (label, tags) in enumerate(panels, start=1):
         axes = figure.add_subplot(rows, 2, number)
         for tag in tags:
-            axes.plot(*curves[tag], label=tag, linewidth=1.5, marker="." if tag.startswith("val/") else "")
+            steps, values = curves[tag]
+            if tag.startswith("train/"):
+                values = smooth(values, 1 + len(values) // 40)
+            axes.plot(steps, values, label=tag, linewidth=1.5, marker="." if tag.startswith("val/") else "")
         axes.set_xlabel("step")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)

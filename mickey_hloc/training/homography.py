@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mickey_hloc.errors import InputError
+from mickey_hloc.model.mickey import MicKey
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,20 @@ class HomographyOptions:
     def __post_init__(self) -> None:
         if self.steps < 0 or not 0 <= self.max_shift < 0.5 or self.max_scale < 1:
             raise InputError("homography: needs steps >= 0, 0 <= max_shift < 0.5 and max_scale >= 1.")
+
+
+def warm_up_loss(model: MicKey, images: Tensor, options: HomographyOptions, seed: int) -> Tensor:
+    """The matching loss of images (B, 3, H, W) and warps of them; the other heads get a gradient of zero."""
+    height, width = images.shape[-2:]
+    H = random_homographies(len(images), (width, height), options, seed).to(images)
+    both = torch.cat([images, warp_images(images, H)])
+    found = model(vary_brightness(both, options.photometric, seed))
+    with torch.autocast(images.device.type, enabled=False):
+        a, b = found[: len(images)].float(), found[len(images) :].float()
+        radius = 0.75 * model.encoder.stride
+        loss = matching_loss(model.match(a, b), a.keypoints, b.keypoints, H, radius)
+        unused = sum((k.keypoints.sum() + k.depths.sum() + k.keypoint_scores.sum()) for k in (a, b))
+    return loss + 0.0 * unused
 
 
 def random_homographies(count: int, size_wh: tuple[int, int], options: HomographyOptions, seed: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from mickey_hloc.model.mickey import MetricKeypoints, MicKey
 from mickey_hloc.training.alignment import alignment_loss
 from mickey_hloc.training.curriculum import Curriculum
-from mickey_hloc.training.homography import matching_loss, random_homographies, vary_brightness, warp_images
+from mickey_hloc.training.homography import warm_up_loss
 from mickey_hloc.training.loss import ProbabilisticPoseLoss
 from mickey_hloc.training.optimizer import learning_rate_factor, parameter_groups
 from mickey_hloc.training.options import TrainConfig
@@ -47,7 +47,7 @@ class PoseTraining(lightning.LightningModule):
         features = both if kind == "features" else self.model.encode(both)
         found = self.model.keypoints_from_features(features)
         B = len(batch["R"])
-        return _in_float32(found[:B]), _in_float32(found[B:])
+        return found[:B].float(), found[B:].float()
 
     def pose_loss(self, batch: Batch, a: MetricKeypoints, b: MetricKeypoints) -> PoseLossOutput:
         """The pose loss under the curriculum; in float32 whatever the network's precision is."""
@@ -98,8 +98,9 @@ class PoseTraining(lightning.LightningModule):
         if self.global_step < self.config.homography.steps:
             return self._homography_step(batch)
         if self.global_step < self.config.homography.steps + self.config.alignment.steps:
-            return self._alignment_step(batch)
-        output = self.pose_loss(batch, *self.keypoints(batch))
+            return self._alignment_loss(batch, *self.keypoints(batch))
+        a, b = self.keypoints(batch)
+        output = self.pose_loss(batch, a, b)
         B = len(batch["R"])
         scalars = {
             "loss": output.loss.detach(),
@@ -116,28 +117,18 @@ class PoseTraining(lightning.LightningModule):
         }
         self.log_dict({f"train/{k}": v.float() for k, v in {**scalars, **counts}.items()}, batch_size=B)
         self.log("loss", output.loss.detach(), prog_bar=True, logger=False)
-        return output.loss
+        weight = self.config.alignment.weight_after
+        return output.loss + weight * self._alignment_loss(batch, a, b) if weight else output.loss
 
     def _homography_step(self, batch: Batch) -> Tensor:
-        """Descriptors learn from warps of the first images; the other heads get a gradient of zero."""
-        o, images = self.config.homography, batch["image0"]
+        """Descriptors learn from warps of the first images."""
         seed = int(batch["draw"][0]) + 1
-        H = random_homographies(len(images), self.config.data.size_wh, o, seed).to(images)
-        warped = warp_images(images, H)
-        both = torch.cat([images, warped])
-        found = self.model(vary_brightness(both, o.photometric, seed))
-        a, b = found[: len(images)], found[len(images) :]
-        with torch.autocast(self.device.type, enabled=False):
-            a, b = _in_float32(a), _in_float32(b)
-            radius = 0.75 * self.model.encoder.stride
-            loss = matching_loss(self.model.match(a, b), a.keypoints, b.keypoints, H, radius)
-        unused = sum((k.keypoints.sum() + k.depths.sum() + k.keypoint_scores.sum()) for k in (a, b))
-        self.log("train/homography_loss", loss.detach(), prog_bar=True, batch_size=len(images))
-        return loss + 0.0 * unused
+        loss = warm_up_loss(self.model, batch["image0"], self.config.homography, seed)
+        self.log("train/homography_loss", loss.detach(), prog_bar=True, batch_size=len(batch["image0"]))
+        return loss
 
-    def _alignment_step(self, batch: Batch) -> Tensor:
+    def _alignment_loss(self, batch: Batch, a: MetricKeypoints, b: MetricKeypoints) -> Tensor:
         """All heads learn from what the true poses say about single matches."""
-        a, b = self.keypoints(batch)
         with torch.autocast(self.device.type, enabled=False):
             K, pose = (batch["K0"], batch["K1"]), (batch["R"], batch["t"])
             parts = alignment_loss(a, b, self.model.match(a, b), K, pose, self.config.alignment, first=self.global_step)
@@ -216,9 +207,3 @@ class PoseTraining(lightning.LightningModule):
         if self.model.encoder.frozen:
             own = {f"{ENCODER_PREFIX}{k}": v for k, v in self.model.encoder.state_dict().items()}
             checkpoint["state_dict"] = {**own, **checkpoint["state_dict"]}
-
-
-def _in_float32(k: MetricKeypoints) -> MetricKeypoints:
-    return MetricKeypoints(
-        k.keypoints.float(), k.depths.float(), k.keypoint_scores.float(), k.descriptors.float(), k.grid_shape
-    )

@@ -159,11 +159,12 @@ def test_unusable_arguments(room, capsys) -> None:
     assert "'wide' is not PX or PX,PX" in capsys.readouterr().err
 
 
-def test_the_demo(tmp_path, capsys) -> None:
-    assert main(["demo", "--out", str(tmp_path), "--room", "2"]) == 0
+@pytest.mark.parametrize(("method", "largest_error_cm"), [(["--feature", "sift", "--depth", "png:exact"], 5), ([], 50)])
+def test_the_demo(method, largest_error_cm, tmp_path, capsys) -> None:
+    assert main(["demo", "--out", str(tmp_path), "--room", "2", *method]) == 0
     printed = capsys.readouterr()
     error_cm = float(printed.out.split("error")[1].split(",")[1].split()[0])
-    assert error_cm < 5
+    assert error_cm < largest_error_cm
     assert (tmp_path / "matches.png").is_file()
     command = printed.err.split("the same from files: mickey-hloc ")[1].split()
     assert main(command) == 0

@@ -150,9 +150,27 @@ def test_frozen_encoder_with_cache(world: Path, tmp_path: Path) -> None:
         )
 
 
-def test_homography_warm_up_then_poses(world: Path, tmp_path: Path) -> None:
-    values = tiny_values(world, tmp_path / "runs", homography__steps=2, trainer__max_epochs=2)
+def test_alignment_warm_up_between_homographies_and_poses(world: Path, tmp_path: Path) -> None:
+    values = tiny_values(
+        world,
+        tmp_path / "runs",
+        homography__steps=2,
+        alignment__steps=2,
+        alignment__weight_after=0.5,
+        trainer__max_epochs=3,
+    )
     result = train(values)
+    curves = read_curves(result.folder / "tensorboard")
+    assert min(curves["train/homography_loss"][0]) == 0
+    assert min(curves["train/alignment_depth"][0]) == 2
+    assert min(curves["train/loss"][0]) == 4
+
+
+def test_homography_warm_up_then_poses(world: Path, tmp_path: Path) -> None:
+    values = tiny_values(world, tmp_path / "runs", homography__steps=2, trainer__max_epochs=2, trainer__keep_epochs=1)
+    result = train(values)
+    kept = {path.name for path in (result.folder / "checkpoints").iterdir()}
+    assert kept == {"last.ckpt", "epoch=0000.ckpt", "epoch=0001.ckpt"}
     curves = read_curves(result.folder / "tensorboard")
     assert len(curves["train/homography_loss"][0]) == 2
     assert len(curves["train/loss"][0]) == 2
