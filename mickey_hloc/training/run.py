@@ -138,7 +138,13 @@ def make_trainer(config: TrainConfig, folder: Path, **changes: Any) -> lightning
     ]
     if o.keep_epochs:
         callbacks.append(
-            _KeptCheckpoint(folder / "checkpoints", filename="{epoch:04d}", save_top_k=-1, every_n_epochs=o.keep_epochs)
+            _KeptCheckpoint(
+                folder / "checkpoints",
+                filename="{epoch:04d}",
+                save_top_k=-1,
+                every_n_epochs=o.keep_epochs,
+                save_on_train_epoch_end=True,
+            )
         )
     told: dict[str, Any] = {
         "max_epochs": o.max_epochs,
