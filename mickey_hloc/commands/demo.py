@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the arguments of ``demo``."""
     parser.add_argument("--room", type=int, default=1, metavar="SEED", help="which room and views; default: 1")
     add_method_arguments(parser)
-    parser.set_defaults(weights=BUNDLED, out=Path("mickey-hloc-demo"))
+    # A small model's depths are off by a scale of their own in every image; this solver estimates it.
+    parser.set_defaults(weights=BUNDLED, solver="joint", out=Path("mickey-hloc-demo"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         print(truth_as_text(result.pose, pair.cam1_from_cam0))
     saved = save_pictures(result, photos, args.out)
     print(f"pictures: {', '.join(str(path) for path in saved)}", file=sys.stderr)
-    method = f"--feature {args.feature} --depth {args.depth} --weights {args.weights}"
+    method = f"--feature {args.feature} --depth {args.depth} --weights {args.weights} --solver {args.solver}"
     files = f"{paths[0]} {paths[1]} --intrinsics {intrinsics}"
     print(f"the same from files: mickey-hloc pose {files} {method}", file=sys.stderr)
     return 0 if result.pose.success else 1

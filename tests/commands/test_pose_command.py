@@ -159,7 +159,10 @@ def test_unusable_arguments(room, capsys) -> None:
     assert "'wide' is not PX or PX,PX" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("method", "largest_error_cm"), [(["--feature", "sift", "--depth", "png:exact"], 5), ([], 50)])
+@pytest.mark.parametrize(
+    ("method", "largest_error_cm"),
+    [(["--feature", "sift", "--depth", "png:exact", "--solver", "procrustes"], 5), ([], 50)],
+)
 def test_the_demo(method, largest_error_cm, tmp_path, capsys) -> None:
     assert main(["demo", "--out", str(tmp_path), "--room", "2", *method]) == 0
     printed = capsys.readouterr()
