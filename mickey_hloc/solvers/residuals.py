@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.geometry import project, transform
-from mickey_hloc.geometry.rigid import skew
+from mickey_hloc.geometry.epipolar import fundamental_matrix, homogeneous
 
 
 def point_errors(R: Tensor, t: Tensor, X: Tensor, Y: Tensor) -> Tensor:
@@ -32,15 +32,11 @@ def sampson_errors(R: Tensor, t: Tensor, keypoints0: Tensor, keypoints1: Tensor,
     """
     length = torch.linalg.vector_norm(t)
     if float(length) < 1e-9:
-        rays = _homogeneous(keypoints0) @ torch.linalg.inv(K0).mT
+        rays = homogeneous(keypoints0) @ torch.linalg.inv(K0).mT
         return reprojection_errors(R, torch.zeros_like(t), rays, keypoints1, K1)
-    F = torch.linalg.inv(K1).mT @ skew(t / length) @ R @ torch.linalg.inv(K0)
-    points0, points1 = _homogeneous(keypoints0), _homogeneous(keypoints1)
+    F = fundamental_matrix(R, t / length, K0, K1)
+    points0, points1 = homogeneous(keypoints0), homogeneous(keypoints1)
     lines1, lines0 = points0 @ F.mT, points1 @ F
     offset = (points1 * lines1).sum(dim=-1).abs()
     gradient = (lines0[:, :2].square().sum(dim=-1) + lines1[:, :2].square().sum(dim=-1)).sqrt()
     return offset / gradient.clamp(min=torch.finfo(gradient.dtype).tiny)
-
-
-def _homogeneous(keypoints: Tensor) -> Tensor:
-    return torch.cat([keypoints, torch.ones_like(keypoints[..., :1])], dim=-1)

@@ -14,10 +14,15 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.geometry import backproject
+from mickey_hloc.geometry import inverse
+from mickey_hloc.geometry.epipolar import (
+    EPS,
+    epipolar_distances,
+    fundamental_matrix,
+    near_epipolar_lines,
+    triangulate_depths,
+)
 from mickey_hloc.model.mickey import MetricKeypoints
-
-EPS = 1e-9
 
 
 @dataclass(frozen=True)
@@ -97,14 +102,13 @@ def alignment_loss(
         options: thresholds and weights. first: of the keypoints whose epipolar lines are compared, from 0.
     """
     o, (R, t) = options, cam1_from_cam0
-    R_back, t_back = R.transpose(1, 2), -(R.transpose(1, 2) @ t[..., None])[..., 0]
-    F = fundamental(K, R, t)
+    F = fundamental_matrix(R, t, *K)
     partner, looked_at = mutual_matches(probability.detach(), o.min_probability)
     matched = b.keypoints.gather(1, partner[..., None].expand(-1, -1, 2))
     distance = epipolar_distances(a.keypoints, matched, F)
     with torch.no_grad():
-        depths0, disparity = triangulate(a.keypoints, matched, K, R, t)
-        depths1, _ = triangulate(matched, a.keypoints, (K[1], K[0]), R_back, t_back)
+        depths0, disparity = triangulate_depths(a.keypoints, matched, R, t, *K)
+        depths1, _ = triangulate_depths(matched, a.keypoints, *inverse(R, t), K[1], K[0])
         inside = [(d > o.near_m) & (d < o.far_m) for d in (depths0, depths1)]
         possible = looked_at & (distance < o.epipolar_px) & inside[0] & inside[1]
         weights = (
@@ -134,59 +138,10 @@ def mutual_matches(probability: Tensor, min_probability: float) -> tuple[Tensor,
     return partner, mutual & (best > min_probability)
 
 
-def triangulate(
-    keypoints0: Tensor, keypoints1: Tensor, K: tuple[Tensor, Tensor], R: Tensor, t: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Depth in camera 0 at which a keypoint, carried over to camera 1, comes nearest to the ray of its match.
-
-    Args:
-        keypoints0, keypoints1: (B, N, 2) pixels. K: (B, 3, 3) of both. R, t: (B, 3, 3), (B, 3) metres, cam1_from_cam0.
-
-    Returns:
-        (B, N) metres, negative where the rays part; and (B, N) pixels between keypoint 1 and where keypoint 0 would
-        lie if its point were infinitely far.
-    """
-    ones = torch.ones_like(keypoints0[..., 0])
-    ray0 = backproject(keypoints0, ones, K[0]) @ R.transpose(1, 2)
-    ray1 = backproject(keypoints1, ones, K[1])
-    moved, start = torch.linalg.cross(ray0, ray1), torch.linalg.cross(t[:, None].expand_as(ray1), ray1)
-    depths = -(moved * start).sum(dim=-1) / moved.square().sum(dim=-1).clamp(min=EPS)
-    far = ray0 @ K[1].transpose(1, 2)
-    at_infinity = far[..., :2] / torch.where(far[..., 2:].abs() < EPS, EPS, far[..., 2:])
-    return depths, (keypoints1 - at_infinity).norm(dim=-1)
-
-
 def log_ratio(estimated: Tensor, true: Tensor, known: Tensor) -> Tensor:
     """|log(estimated / true)| where ``known``, else 0; below a tenth of the truth it grows no further."""
     true = torch.where(known, true, 1.0)
     return torch.where(known, (estimated / true).clamp(min=0.1).log().abs(), 0.0)
-
-
-def fundamental(K: tuple[Tensor, Tensor], R: Tensor, t: Tensor) -> Tensor:
-    """(B, 3, 3) with x1^T F x0 = 0, from K of both images and cam1_from_cam0."""
-    zero = torch.zeros_like(t[:, 0])
-    x, y, z = t.unbind(dim=1)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).unflatten(1, (3, 3))
-    return torch.linalg.inv(K[1]).transpose(1, 2) @ cross @ R @ torch.linalg.inv(K[0])
-
-
-def epipolar_distances(keypoints0: Tensor, keypoints1: Tensor, F: Tensor) -> Tensor:
-    """The larger of the distances of two keypoints from each other's epipolar line.
-
-    Args:
-        keypoints0, keypoints1: (B, N, 2) pixels. F: (B, 3, 3), see ``fundamental``.
-
-    Returns:
-        (B, N) pixels.
-    """
-    lines1, lines0 = homogeneous(keypoints0) @ F.transpose(1, 2), homogeneous(keypoints1) @ F
-    algebraic = (lines1 * homogeneous(keypoints1)).sum(dim=-1).abs()
-    return algebraic / torch.minimum(lines1[..., :2].norm(dim=-1), lines0[..., :2].norm(dim=-1)).clamp(min=1e-9)
-
-
-def homogeneous(keypoints: Tensor) -> Tensor:
-    """(..., 2) -> (..., 3)."""
-    return torch.cat([keypoints, torch.ones_like(keypoints[..., :1])], dim=-1)
 
 
 def off_line_loss(
@@ -199,10 +154,7 @@ def off_line_loss(
 ) -> Tensor:
     """Negative log of the match probability (B, n, N1) that lies along the epipolar line, of those looked at (B, n)."""
     with torch.no_grad():
-        lines1, lines0 = homogeneous(keypoints0) @ F.transpose(1, 2), homogeneous(keypoints1) @ F
-        algebraic = (lines1 @ homogeneous(keypoints1).transpose(1, 2)).abs_()
-        narrow = torch.minimum(lines1[..., :2].norm(dim=-1)[:, :, None], lines0[..., :2].norm(dim=-1)[:, None])
-        near = (algebraic < options.epipolar_px * narrow) & looked_at[..., None]
+        near = near_epipolar_lines(keypoints0, keypoints1, F, options.epipolar_px) & looked_at[..., None]
     along = (probability * near).sum(dim=2)
     return -((along + 1e-6).log() * looked_at).sum() / looked_at.sum().clamp(min=1)
 

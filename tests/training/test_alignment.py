@@ -14,11 +14,8 @@ from mickey_hloc.training.alignment import (
     AlignmentLoss,
     AlignmentOptions,
     alignment_loss,
-    epipolar_distances,
-    fundamental,
     log_ratio,
     mutual_matches,
-    triangulate,
 )
 
 OPTIONS = AlignmentOptions(steps=1, line_step=1)
@@ -46,23 +43,6 @@ def loss_of(
 ) -> AlignmentLoss:
     o = dataclasses.replace(OPTIONS, **options)
     return alignment_loss(a, b, P, (pose["K0"], pose["K1"]), (pose["R"], pose["t"]), o)
-
-
-def test_triangulation_gives_the_rendered_depth() -> None:
-    a, b, _, pose = rendered_matches()
-    K, R, t = (pose["K0"], pose["K1"]), pose["R"], pose["t"]
-    depths, disparity = triangulate(a.keypoints, b.keypoints, K, R, t)
-    assert torch.allclose(depths, a.depths, rtol=1e-6)
-    far = backproject(a.keypoints, torch.full_like(a.depths, 1e6), K[0]) @ R.transpose(1, 2) + t[:, None]
-    assert torch.allclose(disparity, (b.keypoints - project(far, K[1])).norm(dim=-1), atol=1e-3)
-
-
-def test_rays_that_part_meet_behind_the_camera() -> None:
-    a, b, _, pose = rendered_matches()
-    K, R, t = (pose["K0"], pose["K1"]), pose["R"], pose["t"]
-    far = backproject(a.keypoints, torch.full_like(a.depths, 1e6), K[0]) @ R.transpose(1, 2) + t[:, None]
-    beyond = 2.0 * project(far, K[1]) - b.keypoints  # as far from the point at infinity, to the other side
-    assert bool((triangulate(a.keypoints, beyond, K, R, t)[0] < 0).all())
 
 
 def test_true_matches_with_true_depths_cost_nothing() -> None:
@@ -119,19 +99,6 @@ def test_log_ratio_of_useless_depths_is_finite() -> None:
     assert torch.allclose(loss, torch.tensor([10.0, 10.0, 2.0, 1.0]).log())
     assert estimated.grad is not None
     assert estimated.grad.tolist() == [0.0, 0.0, -1.0, 0.0]
-
-
-def test_gradients() -> None:
-    a, b, _, pose = rendered_matches()
-    k = (a.keypoints[:, :12] + torch.tensor([1.0, -2.0])).requires_grad_()
-    F = fundamental((pose["K0"], pose["K1"]), pose["R"], pose["t"])
-    assert torch.autograd.gradcheck(lambda x: epipolar_distances(x, b.keypoints[:, :12], F), (k,))
-
-
-def test_epipolar_distance_of_true_matches_is_zero() -> None:
-    a, b, _, pose = rendered_matches()
-    F = fundamental((pose["K0"], pose["K1"]), pose["R"], pose["t"])
-    assert float(epipolar_distances(a.keypoints, b.keypoints, F).max()) < 1e-6
 
 
 def test_mutual_matches() -> None:
