@@ -23,7 +23,9 @@ VIEWS = PairOptions(fov_deg=(60.0, 66.0), baseline_m=(0.1, 1.0))  # like those t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the arguments of ``demo``."""
-    parser.add_argument("--room", type=int, default=1, metavar="SEED", help="which room and views; default: 1")
+    parser.add_argument(
+        "--room", type=int, default=7, metavar="SEED", help="which room and views; default: %(default)s"
+    )
     add_method_arguments(parser)
     # A small model's depths are off by a scale of their own in every image; this solver estimates it.
     parser.set_defaults(weights=BUNDLED, solver="joint", out=Path("mickey-hloc-demo"))

@@ -24,14 +24,17 @@ def read_curves(folder: Path) -> dict[str, tuple[list[int], list[float]]]:
 
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 1})
     events.Reload()
-    curves = {}
-    for tag in events.Tags()["scalars"]:
-        found: list[tuple[int, float]] = []
-        for event in events.Scalars(tag):
-            while found and found[-1][0] >= event.step:
-                found.pop()
-            found.append((event.step, event.value))
-        curves[tag] = ([step for step, _ in found], [value for _, value in found])
+    found = [(e.wall_time, e.step, tag, e.value) for tag in events.Tags()["scalars"] for e in events.Scalars(tag)]
+    kept: list[tuple[float, int, str, float]] = []
+    for event in sorted(found):
+        if kept and event[1] < kept[-1][1] - 1:  # a run went back: what followed there did not become the model
+            kept = [earlier for earlier in kept if earlier[1] < event[1]]
+        kept.append(event)
+    curves: dict[str, tuple[list[int], list[float]]] = {}
+    for _, step, tag, value in kept:
+        steps, values = curves.setdefault(tag, ([], []))
+        steps.append(step)
+        values.append(value)
     return curves
 
 
@@ -60,6 +63,8 @@ def draw_curves(folder: Path, path: Path) -> Path:
             axes.plot(steps, values, label=tag, linewidth=1.5, marker="." if tag.startswith("val/") else "")
         axes.set_xlabel("step")
         axes.set_ylabel(label)
+        if label == "alignment":
+            axes.set_yscale("log")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     with atomic_path(path) as temporary:
