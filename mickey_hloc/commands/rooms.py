@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from mickey_hloc.datasets.rooms.cameras import PairOptions
-    from mickey_hloc.datasets.rooms.export import ExportOptions, export_scene
+    from mickey_hloc.datasets.rooms.export import ExportOptions, export_scene, hold_options
 
     if min(args.rooms, args.jobs) < 1 or args.seed < 0:
         raise InputError("--rooms and --jobs must be at least 1, --seed at least 0.")
@@ -47,8 +47,9 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise InputError(f"{error}.") from error
     options = ExportOptions(args.places, args.views, tuple(args.size), views)
+    hold_options(args.out, args.seed, options)
     render = partial(export_scene, args.out / "train", seed=args.seed, options=options)
-    (args.out / "train").mkdir(parents=True, exist_ok=True)
+    (args.out / "train").mkdir(exist_ok=True)
     with multiprocessing.get_context("spawn").Pool(args.jobs, initializer=_one_thread) as pool:
         made = sum(tqdm(pool.imap_unordered(partial(_call, render), range(args.rooms)), total=args.rooms, unit="room"))
         pool.close()

@@ -95,7 +95,9 @@ def find_scenes(dataset: Path, split: str, names: Iterable[str] | None = None) -
     """
     folder = Path(dataset) / split
     if not folder.is_dir():
-        raise InputError(f"No folder {folder}; --dataset is the folder that has '{split}' in it.")
+        raise InputError(
+            f"No folder {folder}; name the folder that has '{split}' in it (--dataset, or a source's root)."
+        )
     scenes = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")}
     if not scenes:
         raise InputError(f"{folder} has no scenes; unpack the dataset's {split}.zip there.")

@@ -60,6 +60,14 @@ def test_a_second_call_makes_only_what_is_missing(rooms: Path, capsys: pytest.Ca
     assert files_of(rooms) == before
 
 
+@pytest.mark.parametrize("change", [["--seed", "6"], ["--size", "32", "24"], ["--views", "4"], ["--fov", "50", "60"]])
+def test_rooms_made_otherwise_are_not_mixed(rooms: Path, change: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    before = files_of(rooms)
+    assert main(["rooms", str(rooms), *COMMAND, *change]) == 2
+    assert "choose another folder" in capsys.readouterr().err
+    assert files_of(rooms) == before
+
+
 def test_another_seed_is_another_room(rooms: Path, tmp_path: Path) -> None:
     options = ExportOptions(places=2, views_per_place=3, size_wh=(64, 48), views=PairOptions(fov_deg=(60.0, 66.0)))
     assert export_scene(tmp_path, 0, 6, options)

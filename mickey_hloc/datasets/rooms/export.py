@@ -5,8 +5,9 @@ A training run that takes its pairs from there spends its time on learning, not 
 
 from __future__ import annotations
 
+import json
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from mickey_hloc.datasets.rooms.layout import make_room
 from mickey_hloc.datasets.rooms.render import render
 from mickey_hloc.datasets.rooms.scene import Room
 from mickey_hloc.errors import InputError
+from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.poses import write_absolute_poses
 
 JPEG_QUALITY = 95
@@ -67,6 +69,25 @@ class View(NamedTuple):
 def scene_name(number: int) -> str:
     """``s00007`` of 7, as Map-free names its scenes."""
     return f"s{number:05d}"
+
+
+def hold_options(folder: Path, seed: int, options: ExportOptions) -> None:
+    """Keep what the rooms of a folder are made with beside them, in ``rooms.json``.
+
+    Raises:
+        InputError: the folder has rooms that were made otherwise.
+    """
+    path, now = Path(folder) / "rooms.json", json.loads(json.dumps({"seed": seed, **asdict(options)}))
+    try:
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else now
+    except ValueError:
+        before = None
+    if before != now:
+        raise InputError(
+            f"{folder} has rooms of another seed, size or camera ({path} says which); choose another folder."
+        )
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
 
 
 def export_scene(folder: Path, number: int, seed: int, options: ExportOptions) -> bool:
