@@ -60,10 +60,10 @@ class AlignmentOptions:
 
     def __post_init__(self) -> None:
         positive = (self.epipolar_px, self.disparity_px, self.score_reach, self.line_step, self.near_m)
-        if self.steps < 0 or min(positive) <= 0 or self.far_m <= self.near_m:
+        if min(self.steps, self.weight_after) < 0 or min(positive) <= 0 or self.far_m <= self.near_m:
             raise InputError(
-                "alignment: needs steps >= 0, positive epipolar_px, disparity_px, score_reach and line_step, and "
-                "0 < near_m < far_m."
+                "alignment: needs steps and weight_after >= 0, positive epipolar_px, disparity_px, score_reach "
+                "and line_step, and 0 < near_m < far_m."
             )
 
 

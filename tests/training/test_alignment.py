@@ -109,6 +109,6 @@ def test_mutual_matches() -> None:
 
 
 def test_options_are_checked() -> None:
-    for wrong in ({"steps": -1}, {"epipolar_px": 0.0}, {"near_m": 2.0, "far_m": 1.0}):
+    for wrong in ({"steps": -1}, {"weight_after": -1.0}, {"epipolar_px": 0.0}, {"near_m": 2.0, "far_m": 1.0}):
         with pytest.raises(InputError, match="alignment"):
             AlignmentOptions(**wrong)

@@ -82,7 +82,7 @@ class Convolutional(Encoder):
 
     def forward(self, images: Tensor) -> Tensor:
         x = F.avg_pool2d(images, self.options.pool) if self.options.pool > 1 else images
-        x = (2.0 * x - 1.0).contiguous(memory_format=torch.channels_last)  # a third faster on CPUs
+        x = (2.0 * x - 1.0).contiguous(memory_format=torch.channels_last)  # faster on CPUs
         features: Tensor = self.fine(x)
         coarse, result = features, features
         for down, back in zip(self.context, self.back, strict=True):
