@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 
 from mickey_hloc.datasets.pair_sources import open_source
-from mickey_hloc.model.checkpoints import load_model
 from mickey_hloc.training.baselines import judge_with_baselines
 from mickey_hloc.training.config import build, read_config
 from mickey_hloc.training.data import PairData
 from mickey_hloc.training.options import TrainConfig
 from mickey_hloc.training.run import build_model
+from mickey_hloc.weights.checkpoints import load_model
 
 COLUMNS = (
     ("vcre_precision", "VCRE<10%", 9),

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mickey_hloc.commands.pose import load_photos, parse_options
+from mickey_hloc.cli.pose import load_photos, parse_options
 from mickey_hloc.datasets.mapfree import find_scenes, read_scene
 from mickey_hloc.geometry import backproject, pose_errors, project, transform, virtual_correspondence_errors
 from mickey_hloc.geometry.rigid import skew
 from mickey_hloc.solvers import PoseProblem, Solver, View, get_solver
-from mickey_hloc.two_view import TwoViewEstimator, TwoViewOptions
+from mickey_hloc.two_view.estimator import TwoViewEstimator, TwoViewOptions
 
 DEFAULT = [
     "procrustes",

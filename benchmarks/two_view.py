@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 
-from mickey_hloc.commands.pose import add_method_arguments, load_photos, make_estimator
+from mickey_hloc.cli.pose import add_method_arguments, load_photos, make_estimator
 from mickey_hloc.datasets.mapfree import find_scenes, read_scene
 from mickey_hloc.evaluation.metrics import benchmark_vcre, relative_pose_errors
-from mickey_hloc.solvers import RelativePose
-from mickey_hloc.two_view import Photo
+from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.two_view.estimator import Photo
 
 
 def main() -> None:

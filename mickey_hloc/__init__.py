@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from mickey_hloc.geometry.relative_pose import RelativePose as RelativePose
     from mickey_hloc.hloc_plugin import register as register
-    from mickey_hloc.model.checkpoints import load_model as load_model
     from mickey_hloc.model.mickey import MetricKeypoints as MetricKeypoints
     from mickey_hloc.model.mickey import MicKey as MicKey
-    from mickey_hloc.solvers.base import RelativePose as RelativePose
-    from mickey_hloc.two_view import estimate_relative_pose as estimate_relative_pose
+    from mickey_hloc.two_view.estimator import estimate_relative_pose as estimate_relative_pose
+    from mickey_hloc.weights.checkpoints import load_model as load_model
 
 _EXPORTS = {
     "register": "mickey_hloc.hloc_plugin",
-    "load_model": "mickey_hloc.model.checkpoints",
+    "load_model": "mickey_hloc.weights.checkpoints",
     "MetricKeypoints": "mickey_hloc.model.mickey",
     "MicKey": "mickey_hloc.model.mickey",
-    "RelativePose": "mickey_hloc.solvers.base",
-    "estimate_relative_pose": "mickey_hloc.two_view",
+    "RelativePose": "mickey_hloc.geometry.relative_pose",
+    "estimate_relative_pose": "mickey_hloc.two_view.estimator",
 }
 __all__ = ["MetricKeypoints", "MicKey", "RelativePose", "estimate_relative_pose", "load_model", "register"]
 

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.checksum import sha256
-from mickey_hloc.model.trained_size import trained_size_px
-from mickey_hloc.model.weights import NAMES
+from mickey_hloc.weights.metadata import trained_size_px
+from mickey_hloc.weights.named import NAMES
 
 DEFAULT_WEIGHTS = "mickey"
 # imcui.hloc has a matchers/mickey.py of its own, so ours goes by a name that is free in every host.

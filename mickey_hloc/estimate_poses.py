@@ -20,18 +20,19 @@ from tqdm import tqdm
 from mickey_hloc.confs import DEFAULT_WEIGHTS
 from mickey_hloc.depth import get_depth_source
 from mickey_hloc.errors import InputError
+from mickey_hloc.features.mickey import stored_matcher
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.cameras import read_cameras
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.matches import MatchFile
 from mickey_hloc.io.origin import origin_text
 from mickey_hloc.io.pairs import Pair, read_pairs
 from mickey_hloc.io.pose_journal import PoseJournal
-from mickey_hloc.local_features.mickey import stored_matcher
-from mickey_hloc.model.checkpoints import load_matcher
-from mickey_hloc.pair_solving import SolvedPair, lacks_input, solve_pairs
-from mickey_hloc.pose_problems import Correspondences, ProblemLoader, problem_checksum
 from mickey_hloc.registry import make_options, unknown_name
-from mickey_hloc.solvers import SOLVERS, RelativePose, Solver, get_solver
+from mickey_hloc.solvers import SOLVERS, Solver, get_solver
+from mickey_hloc.two_view.solving import SolvedPair, lacks_input, solve_pairs
+from mickey_hloc.two_view.stored import Correspondences, ProblemLoader, problem_checksum
+from mickey_hloc.weights.checkpoints import load_matcher
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from mickey_hloc.confs import feature_confs
 from mickey_hloc.errors import InputError
+from mickey_hloc.features import LocalExtractor, get_extractor
 from mickey_hloc.io.feature_store import Arrays, FeatureStore
 from mickey_hloc.io.image_batches import (
     Decoded,
@@ -29,7 +30,6 @@ from mickey_hloc.io.image_batches import (
     list_images,
     plan_batches,
 )
-from mickey_hloc.local_features import LocalExtractor, get_extractor
 from mickey_hloc.registry import make_options, unknown_name
 
 logger = logging.getLogger(__name__)

@@ -16,11 +16,11 @@ import torch
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.averaging import chordal_mean, fuse_poses
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.geometry.rigid import inverse
 from mickey_hloc.io.poses import Pair, read_poses, write_absolute_poses
 from mickey_hloc.io.reference_poses import read_reference_poses
 from mickey_hloc.io.text import read_rows
-from mickey_hloc.solvers import RelativePose
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from mickey_hloc.io.origin import ORIGIN_KEY
 from mickey_hloc.io.pair_store import PairStore
 from mickey_hloc.io.pairs import Pair, read_pairs
 from mickey_hloc.io.stored_arrays import StoredArrays
-from mickey_hloc.pair_matchers import FeatureMatcher, get_feature_matcher
+from mickey_hloc.matching import FeatureMatcher, get_feature_matcher
 from mickey_hloc.registry import make_options, unknown_name
 
 BATCH = 8  # pairs between two writings

@@ -22,7 +22,7 @@ from mickey_hloc.io.image_batches import Preprocessing, load_image
 from mickey_hloc.io.matches import pair_key
 from mickey_hloc.io.pair_store import PairStore
 from mickey_hloc.io.pairs import Pair
-from mickey_hloc.pair_matchers import ImageMatcher, get_image_matcher
+from mickey_hloc.matching import ImageMatcher, get_image_matcher
 from mickey_hloc.registry import make_options
 
 BATCH = 8  # pairs between two writings

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path, PurePosixPath
 
 from mickey_hloc import register
-from mickey_hloc.commands.sfm import add_method_arguments
+from mickey_hloc.cli.sfm import add_method_arguments
 from mickey_hloc.errors import InputError, MickeyHlocError
 from mickey_hloc.hloc_plugin import import_step
 from mickey_hloc.hloc_plugin.methods import choose_methods

@@ -13,11 +13,11 @@ import torch
 from torch.utils.data import Dataset
 
 from mickey_hloc.datasets.fitting import Size, fit_image, fit_intrinsics
-from mickey_hloc.datasets.rooms.augment import AugmentOptions, augment
 from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.images import read_image
 from mickey_hloc.io.intrinsics import Intrinsics
+from mickey_hloc.rooms.augment import AugmentOptions, augment
 
 MANY = 1 << 30  # versions of an image, where their number is not limited
 

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mickey_hloc.datasets.rooms.augment import AugmentOptions, augment
-from mickey_hloc.datasets.rooms.cameras import PairOptions, covisible
-from mickey_hloc.datasets.rooms.layout import make_room
-from mickey_hloc.datasets.rooms.pairs import RenderedPair, sample_pair
-from mickey_hloc.datasets.rooms.render import RenderedView, render
-from mickey_hloc.datasets.rooms.scene import Box, Lamp, Material, Room
 from mickey_hloc.errors import InputError
+from mickey_hloc.rooms.augment import AugmentOptions, augment
+from mickey_hloc.rooms.cameras import PairOptions, covisible
+from mickey_hloc.rooms.layout import make_room
+from mickey_hloc.rooms.pairs import RenderedPair, sample_pair
+from mickey_hloc.rooms.render import RenderedView, render
+from mickey_hloc.rooms.scene import Box, Lamp, Material, Room
 
 __all__ = [
     "AugmentOptions",

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.depth.base import DepthContext, DepthSource
-from mickey_hloc.depth.dense import image_path, read_image_size
+from mickey_hloc.depth.dense import image_path
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.camera import check_shape
+from mickey_hloc.io.images import read_image_size
 
 
 class ConstantDepth(DepthSource):

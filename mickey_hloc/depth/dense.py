@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 
 from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.depth.sampling import resize_depth_map, sample_depth_map, sample_truncated
 from mickey_hloc.errors import InputError
+from mickey_hloc.io.images import read_image_size
 from mickey_hloc.registry import make_options
 
 MAX_PIXELS = 200_000_000  # larger than any camera's image: such a header is damage or an attack
 ASPECT_TOLERANCE = 0.02  # ScanNet's sensor is 640x480 for a 1296x968 photo: 0.4 % off and meant so
-QUARTER_TURNS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
 @dataclass(frozen=True)
@@ -91,24 +90,6 @@ def image_path(image_dir: Path, image_name: str) -> Path:
     if not path.resolve().is_relative_to(image_dir.resolve()):
         raise InputError(f"Image name '{image_name}' leads out of {image_dir}; names are relative to the image folder.")
     return path
-
-
-def read_image_size(path: Path, upright: bool = False) -> tuple[int, int]:
-    """(width, height) from the file's header, as stored or, if ``upright``, as turned by its EXIF orientation.
-
-    Raises:
-        InputError: no such file, or no image.
-    """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if upright and image.getexif().get(ExifTags.Base.Orientation, 1) in QUARTER_TURNS:
-                width, height = height, width
-    except FileNotFoundError:
-        raise InputError(f"No image {path}; its size is needed to place the depth map on it.") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read as an image ({error}); replace the file.") from error
-    return width, height
 
 
 def check_resolution(what: str, depth_map: Tensor, image_size: tuple[int, int]) -> None:

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.depth.base import DepthContext, DepthSource
-from mickey_hloc.depth.dense import check_positive, image_path, read_image_size
+from mickey_hloc.depth.dense import check_positive, image_path
 from mickey_hloc.depth.sampling import pixel_grid, resize_depth_map
 from mickey_hloc.depth.scattered import interpolate_depths, typical_spacing
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.features import FeatureFile
+from mickey_hloc.io.images import read_image_size
 from mickey_hloc.registry import make_options
 
 

@@ -15,7 +15,7 @@ from mickey_hloc.datasets.mapfree import REFERENCE, MapFreeScene, Track, parse_f
 from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.submission import Estimate
 from mickey_hloc.geometry import fuse_poses
-from mickey_hloc.solvers.base import RelativePose
+from mickey_hloc.geometry.relative_pose import RelativePose
 
 Pair = tuple[str, str]
 Ranking = Literal["confidence", "score"]

@@ -24,7 +24,7 @@ from mickey_hloc.evaluation.metrics import (
     share_within,
     symmetric_scale_error,
 )
-from mickey_hloc.solvers.base import RelativePose
+from mickey_hloc.geometry.relative_pose import RelativePose
 
 Pair = tuple[str, str]
 VCRE_SHARE = 0.1  # of the image diagonal

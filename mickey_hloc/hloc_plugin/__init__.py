@@ -21,7 +21,7 @@ _PACKAGES = {
     name: name for name in ("h5py", "huggingface_hub", "kornia", "matplotlib", "plotly", "scipy", "torchvision")
 }
 _PACKAGES |= {"cv2": "opencv-python-headless", "lightglue": "git+https://github.com/cvg/LightGlue", "PIL": "pillow"}
-_HERE = Path(__file__).resolve().parents[1]
+_HERE = Path(__file__).resolve().parent
 
 
 def register(hloc: str | ModuleType | None = None) -> ModuleType:

@@ -9,9 +9,9 @@ from torch import Tensor
 from mickey_hloc.confs import DEFAULT_WEIGHTS
 from mickey_hloc.errors import InputError, MissingDependencyError
 from mickey_hloc.model.blockwise import match_blockwise
-from mickey_hloc.model.checkpoints import load_matcher
 from mickey_hloc.model.mickey import MetricKeypoints
 from mickey_hloc.registry import unknown_name
+from mickey_hloc.weights.checkpoints import load_matcher
 
 MAX_KEYPOINTS = 2**15  # hloc stores matches0 as int16
 

@@ -17,9 +17,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mickey_hloc.depth.dense import read_image_size
 from mickey_hloc.errors import InputError
-from mickey_hloc.io.images import read_image
+from mickey_hloc.io.images import read_image, read_image_size
 from mickey_hloc.io.text import read_rows
 
 Size = tuple[int, int]  # width, height

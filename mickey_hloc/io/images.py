@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from mickey_hloc.errors import InputError
 
+QUARTER_TURNS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _EXIF_IFD, _FOCAL_LENGTH_IN_35MM = 0x8769, 0xA405
 
 
@@ -39,6 +40,24 @@ def read_image(path: Path, upright: bool = True) -> np.ndarray:
         raise InputError(f"{path} is too large to be a photo ({error}); resize it.") from error
     except (OSError, SyntaxError, ValueError) as error:  # Pillow's words for damaged files
         raise InputError(f"{path} cannot be read ({error}); it may be truncated: copy it again.") from error
+
+
+def read_image_size(path: Path, upright: bool = False) -> tuple[int, int]:
+    """(width, height) from the file's header, as stored or, if ``upright``, as turned by its EXIF orientation.
+
+    Raises:
+        InputError: no such file, or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            if upright and image.getexif().get(ExifTags.Base.Orientation, 1) in QUARTER_TURNS:
+                width, height = height, width
+    except FileNotFoundError:
+        raise InputError(f"No image {path}; its size is needed to place the depth map on it.") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} cannot be read as an image ({error}); replace the file.") from error
+    return width, height
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -14,10 +14,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.locks import file_lock
 from mickey_hloc.io.origin import ORIGIN_KEY, check_origin
 from mickey_hloc.io.poses import FAILED, HEADER, Pair, format_pair, read_poses
-from mickey_hloc.solvers.base import RelativePose
 
 _ORIGIN_PREFIX = f"# {ORIGIN_KEY} "
 _WITNESS_PREFIX = "# mickey_hloc_input "

@@ -14,9 +14,9 @@ import numpy as np
 import pycolmap
 
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.text import parse_numbers, read_rows, read_text
-from mickey_hloc.solvers.base import RelativePose
 
 Pair = tuple[str, str]
 FAILED = "# failed "

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.registry import Registry
-from mickey_hloc.solvers.base import PoseProblem, RelativePose, Solver, View
+from mickey_hloc.solvers.base import PoseProblem, Solver, View
 
 SOLVERS: Registry[Solver] = Registry(
     "solver",

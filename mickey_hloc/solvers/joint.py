@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.geometry import inverse, transform
-from mickey_hloc.solvers.base import PoseProblem, RelativePose, Solver, View
+from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.solvers.base import PoseProblem, Solver, View
 from mickey_hloc.solvers.depth_model import DepthModel
 from mickey_hloc.solvers.epipolar import EpipolarSettings, motions
 from mickey_hloc.solvers.match_solver import draw_seed, precise

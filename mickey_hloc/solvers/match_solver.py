@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from mickey_hloc.solvers.base import PoseProblem, RelativePose, Solver, View
+from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.solvers.base import PoseProblem, Solver, View
 from mickey_hloc.solvers.refine import refine_pose
 from mickey_hloc.solvers.support import Residual, SupportOptions, conclude, require, too_few, usable_matches
 

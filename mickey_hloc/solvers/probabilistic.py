@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.geometry import kabsch
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.model.matching import mutual_nearest_neighbours
-from mickey_hloc.solvers.base import PoseProblem, RelativePose, Solver
+from mickey_hloc.solvers.base import PoseProblem, Solver
 from mickey_hloc.solvers.sampling import sample_without_replacement
 from mickey_hloc.solvers.support import SupportOptions, conclude, require, soft_inlier_count, too_few
 

@@ -13,7 +13,8 @@ import pycolmap
 import torch
 from torch import Tensor
 
-from mickey_hloc.solvers.base import PoseProblem, RelativePose
+from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.solvers.base import PoseProblem
 from mickey_hloc.solvers.chance import (
     log10_false_alarms,
     num_distinct,

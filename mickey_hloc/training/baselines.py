@@ -11,8 +11,9 @@ import pycolmap
 import torch
 from torch import Tensor
 
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.model.mickey import MetricKeypoints, MicKey
-from mickey_hloc.solvers import RelativePose, Solver
+from mickey_hloc.solvers import Solver
 from mickey_hloc.training.options import ValidationOptions
 from mickey_hloc.training.validation import (
     PairJudgement,

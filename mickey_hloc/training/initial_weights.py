@@ -8,12 +8,12 @@ from pathlib import Path
 from torch import Tensor
 
 from mickey_hloc.errors import InputError, WeightsError
-from mickey_hloc.model import weights
-from mickey_hloc.model.checkpoints import load_model
 from mickey_hloc.model.encoder import fold_dinov2_registers
 from mickey_hloc.model.encoders.disk import find_disk_weights, read_disk_weights
 from mickey_hloc.model.mickey import MicKey
-from mickey_hloc.model.state_file import load_state_file
+from mickey_hloc.weights import named as weights
+from mickey_hloc.weights.checkpoints import load_model
+from mickey_hloc.weights.state_file import load_state_file
 
 _DINOV2_BY_CHANNELS = {384: "dinov2_vits14", 768: "dinov2_vitb14", 1024: "dinov2_vitl14"}
 _RUN_PREFIX = "model."

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mickey_hloc.datasets.pair_sources import PairSource, make_source
-from mickey_hloc.datasets.rooms.augment import AugmentOptions
 from mickey_hloc.errors import InputError
 from mickey_hloc.model.mickey import MicKeyOptions
+from mickey_hloc.rooms.augment import AugmentOptions
 from mickey_hloc.solvers import Solver, get_solver
 from mickey_hloc.training.alignment import AlignmentOptions
 from mickey_hloc.training.curriculum import CurriculumOptions

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.model.mickey import MetricKeypoints
-from mickey_hloc.solvers import RelativePose
 from mickey_hloc.training.pair_batch import PoseLossOutput
 from mickey_hloc.visualization.maps import draw_depth_map, draw_score_map
 from mickey_hloc.visualization.matches import draw_matches

@@ -16,7 +16,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.text import read_text
-from mickey_hloc.model.checkpoints import save_model
 from mickey_hloc.model.mickey import MicKey
 from mickey_hloc.training.config import build
 from mickey_hloc.training.curves import draw_curves
@@ -25,6 +24,7 @@ from mickey_hloc.training.disk_start import start_from_disk
 from mickey_hloc.training.initial_weights import load_encoder, load_heads
 from mickey_hloc.training.lightning import PoseTraining
 from mickey_hloc.training.options import TrainConfig
+from mickey_hloc.weights.checkpoints import save_model
 
 # What may change between a start and a resume: it does not change what is learned.
 _FREE = ("output", "validation", "data.workers", "data.cache", "data.val")

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.evaluation.metrics import benchmark_vcre, precision_recall, relative_pose_errors
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.model.matching import mutual_nearest_neighbours
 from mickey_hloc.model.mickey import MetricKeypoints
-from mickey_hloc.solvers import PoseProblem, RelativePose, Solver, View
+from mickey_hloc.solvers import PoseProblem, Solver, View
 
 # Keypoints with at least the median of the positive scores: the half that the network would rather use.
 CONFIDENT_QUANTILE = 0.5

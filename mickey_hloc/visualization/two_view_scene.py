@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pycolmap
 
-from mickey_hloc.solvers.base import RelativePose, View
+from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.solvers.base import View
 from mickey_hloc.visualization.scene3d import COLORS, SceneCamera, ScenePoints, draw_scene
 
 MAX_POINTS = 20_000  # of a dense depth map; a browser turns more only slowly

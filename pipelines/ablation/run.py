@@ -11,14 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mickey_hloc.ablation.benches import Bench, MapFreeBench, ScanNetBench, paper_figures
-from mickey_hloc.ablation.grid import Grid, SubmissionEntry, read_grid
-from mickey_hloc.ablation.runner import run_grid
-from mickey_hloc.ablation.table import table_columns, table_rows, write_tables
-from mickey_hloc.ablation.timing import device_name
+from mickey_hloc.benchmark.arguments import add_run_arguments, run_main, run_options
+from mickey_hloc.benchmark.benches import Bench, MapFreeBench, ScanNetBench, paper_figures
+from mickey_hloc.benchmark.grid import Grid, SubmissionEntry, read_grid
+from mickey_hloc.benchmark.runner import run_grid
+from mickey_hloc.benchmark.table import table_columns, table_rows, write_tables
+from mickey_hloc.benchmark.timing import device_name
 from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.report import parse_labelled
-from mickey_hloc.pipeline.arguments import add_run_arguments, run_main, run_options
 from mickey_hloc.registry import unknown_name
 
 

@@ -9,18 +9,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from mickey_hloc.datasets.mapfree import TRACKS
-from mickey_hloc.evaluation.report import mapfree_row, write_mapfree_report
-from mickey_hloc.evaluation.tables import MAPFREE_COLUMNS, format_table, paper_rows
-from mickey_hloc.pipeline import make_plan, run_plan
-from mickey_hloc.pipeline.arguments import (
+from mickey_hloc.benchmark import make_plan, run_plan
+from mickey_hloc.benchmark.arguments import (
     add_method_arguments,
     add_run_arguments,
     chosen_method,
     run_main,
     run_options,
 )
-from mickey_hloc.pipeline.mapfree import mapfree_run, score, submission
+from mickey_hloc.benchmark.mapfree import mapfree_run, score, submission
+from mickey_hloc.datasets.mapfree import TRACKS
+from mickey_hloc.evaluation.report import mapfree_row, write_mapfree_report
+from mickey_hloc.evaluation.tables import MAPFREE_COLUMNS, format_table, paper_rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

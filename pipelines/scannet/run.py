@@ -8,15 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mickey_hloc.datasets.scannet import read_posed_pairs
-from mickey_hloc.evaluation.curves import save_precision_recall
-from mickey_hloc.evaluation.metrics import precision_recall
-from mickey_hloc.evaluation.report import as_json, write_text
-from mickey_hloc.evaluation.scannet import evaluate_pairs, summarise_pairs
-from mickey_hloc.evaluation.tables import SCANNET_COLUMNS, format_table, paper_rows
-from mickey_hloc.io.poses import read_poses
-from mickey_hloc.pipeline import make_plan, run_plan
-from mickey_hloc.pipeline.arguments import (
+from mickey_hloc.benchmark import make_plan, run_plan
+from mickey_hloc.benchmark.arguments import (
     add_method_arguments,
     add_run_arguments,
     chosen_method,
@@ -24,7 +17,14 @@ from mickey_hloc.pipeline.arguments import (
     run_main,
     run_options,
 )
-from mickey_hloc.pipeline.scannet import PART, choose_scenes, scannet_task
+from mickey_hloc.benchmark.scannet import PART, choose_scenes, scannet_task
+from mickey_hloc.datasets.scannet import read_posed_pairs
+from mickey_hloc.evaluation.curves import save_precision_recall
+from mickey_hloc.evaluation.metrics import precision_recall
+from mickey_hloc.evaluation.report import as_json, write_text
+from mickey_hloc.evaluation.scannet import evaluate_pairs, summarise_pairs
+from mickey_hloc.evaluation.tables import SCANNET_COLUMNS, format_table, paper_rows
+from mickey_hloc.io.poses import read_poses
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

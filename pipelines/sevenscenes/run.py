@@ -9,21 +9,21 @@ import sys
 from pathlib import Path
 
 from mickey_hloc import localize
-from mickey_hloc.datasets.sevenscenes import SCENES
-from mickey_hloc.errors import InputError
-from mickey_hloc.evaluation.report import as_json, write_text
-from mickey_hloc.evaluation.sevenscenes import localization_errors, summarise_localization, true_poses
-from mickey_hloc.evaluation.tables import SEVENSCENES_COLUMNS, format_table
-from mickey_hloc.io.poses import read_absolute_poses
-from mickey_hloc.pipeline import make_plan, run_plan
-from mickey_hloc.pipeline.arguments import (
+from mickey_hloc.benchmark import make_plan, run_plan
+from mickey_hloc.benchmark.arguments import (
     add_method_arguments,
     add_run_arguments,
     chosen_method,
     run_main,
     run_options,
 )
-from mickey_hloc.pipeline.sevenscenes import THUMBNAILS, sevenscenes_task
+from mickey_hloc.benchmark.sevenscenes import THUMBNAILS, sevenscenes_task
+from mickey_hloc.datasets.sevenscenes import SCENES
+from mickey_hloc.errors import InputError
+from mickey_hloc.evaluation.report import as_json, write_text
+from mickey_hloc.evaluation.sevenscenes import localization_errors, summarise_localization, true_poses
+from mickey_hloc.evaluation.tables import SEVENSCENES_COLUMNS, format_table
+from mickey_hloc.io.poses import read_absolute_poses
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,11 +17,11 @@ from mickey_hloc.datasets.pairs import (
     PairTable,
     join_tables,
 )
-from mickey_hloc.datasets.rooms.augment import AugmentOptions
 from mickey_hloc.depth import get_depth_source
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import project, transform
 from mickey_hloc.io.intrinsics import Intrinsics
+from mickey_hloc.rooms.augment import AugmentOptions
 
 
 def rotation(axis: np.ndarray) -> np.ndarray:

@@ -8,10 +8,10 @@ import pytest
 from mickey_hloc.cli import main
 from mickey_hloc.datasets.mapfree_pairs import MapFreeSource
 from mickey_hloc.datasets.pairs import PairDataset
-from mickey_hloc.datasets.rooms.cameras import PairOptions
-from mickey_hloc.datasets.rooms.export import ExportOptions, export_scene
+from mickey_hloc.datasets.room_export import ExportOptions, export_scene
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import pose_errors
+from mickey_hloc.rooms.cameras import PairOptions
 
 COMMAND = ["--rooms", "2", "--size", "64", "48", "--places", "2", "--views", "3", "--seed", "5"]
 

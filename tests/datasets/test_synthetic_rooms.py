@@ -6,12 +6,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from room_helpers import bare_room, intrinsics
+from support.bare_rooms import bare_room, intrinsics
 from torch.utils.data import DataLoader
 
-from mickey_hloc.datasets.rooms.cameras import is_free, look
-from mickey_hloc.datasets.rooms.furniture import extent
-from mickey_hloc.datasets.rooms.scene import Box, Material
 from mickey_hloc.datasets.synthetic import (
     AugmentOptions,
     PairOptions,
@@ -25,6 +22,9 @@ from mickey_hloc.datasets.synthetic import (
 )
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import backproject, kabsch, pose_errors
+from mickey_hloc.rooms.cameras import is_free, look
+from mickey_hloc.rooms.furniture import extent
+from mickey_hloc.rooms.scene import Box, Material
 
 SIZE = (96, 72)
 THEMES = ["living", "office", "bedroom", "kitchen", "bathroom", "storage"]

@@ -4,15 +4,15 @@ import zipfile
 
 import numpy as np
 import pytest
-from mapfree_files import REFERENCE, estimated, frame, noisy, random_pose, write_device_poses, write_scene
+from support.mapfree_files import REFERENCE, estimated, frame, noisy, random_pose, write_device_poses, write_scene
 
 from mickey_hloc.cli import main
 from mickey_hloc.datasets.mapfree import read_scene
 from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.assembly import assemble, fuse_window, poses_by_query
 from mickey_hloc.evaluation.mapfree import evaluate_submission
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.poses import write_poses
-from mickey_hloc.solvers.base import RelativePose
 
 
 def pair(scene, number, prefix=""):

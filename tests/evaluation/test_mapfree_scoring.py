@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pycolmap
 import pytest
-from mapfree_files import frame, noisy, pose_line, random_pose, write_scene
+from support.mapfree_files import frame, noisy, pose_line, random_pose, write_scene
 
 from mickey_hloc.cli import main
 from mickey_hloc.errors import InputError

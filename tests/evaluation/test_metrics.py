@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mapfree_files import random_pose
+from support.mapfree_files import random_pose
 
 from mickey_hloc.evaluation.metrics import (
     average_median,

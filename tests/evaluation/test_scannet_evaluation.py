@@ -4,15 +4,15 @@ import json
 
 import numpy as np
 import pytest
-from mapfree_files import estimated, noisy, random_pose
 from PIL import Image
+from support.mapfree_files import estimated, noisy, random_pose
 
 from mickey_hloc.cli import main
 from mickey_hloc.datasets.scannet import FULL_SIZE, image_size, intrinsics_on_disk, read_posed_pairs
 from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.scannet import evaluate_pairs, summarise_pairs
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.poses import write_poses
-from mickey_hloc.solvers.base import RelativePose
 
 K_FULL = np.array([[1170.0, 0, 647.5], [0, 1170, 483.5], [0, 0, 1]])
 

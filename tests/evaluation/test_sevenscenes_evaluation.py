@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pycolmap
 import pytest
-from mapfree_files import noisy, random_pose
+from support.mapfree_files import noisy, random_pose
 
 from mickey_hloc.cli import main
 from mickey_hloc.datasets.sevenscenes import depth_path, find_images, read_pose, read_split

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pycolmap
 import pytest
-from mapfree_files import frame, pose_line, random_pose
+from support.mapfree_files import frame, pose_line, random_pose
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation import submission as module

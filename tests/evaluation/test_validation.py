@@ -4,7 +4,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from mapfree_files import frame, pose_line, random_pose, write_scene
+from support.mapfree_files import frame, pose_line, random_pose, write_scene
 
 from mickey_hloc.cli import main
 from mickey_hloc.evaluation.validation import KINDS, expected_frames, validate_submission

@@ -5,9 +5,9 @@ import pycolmap
 import pytest
 
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.pose_journal import PoseJournal
 from mickey_hloc.io.poses import read_poses
-from mickey_hloc.solvers import RelativePose
 
 PAIRS = [(f"seq0/{i}.jpg", f"seq1/{i + 1}.jpg") for i in range(6)]
 WITNESS = (PAIRS[0], "abc123")

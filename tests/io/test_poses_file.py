@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.poses import (
     read_absolute_poses,
     read_poses,
@@ -15,7 +16,6 @@ from mickey_hloc.io.poses import (
     write_poses,
     wxyz_from_rigid3d,
 )
-from mickey_hloc.solvers.base import RelativePose
 
 coordinate = st.floats(-1e3, 1e3, allow_nan=False)
 quaternion = st.tuples(*[st.floats(-1.0, 1.0)] * 4).filter(lambda q: np.linalg.norm(q) > 1e-3)

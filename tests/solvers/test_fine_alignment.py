@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from solver_scenes import R_TRUE, SIZE, T_TRUE, K, make_scene, problem_of, rotation
+from support.solver_scenes import R_TRUE, SIZE, T_TRUE, K, make_scene, problem_of, rotation
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import pose_errors, rotation_angle_deg

@@ -7,7 +7,7 @@ import numpy as np
 import pycolmap
 import pytest
 import torch
-from solver_scenes import R_TRUE, SIZE, T_TRUE, K, errors, make_scene, problem_of, rotation
+from support.solver_scenes import R_TRUE, SIZE, T_TRUE, K, errors, make_scene, problem_of, rotation
 
 from mickey_hloc.errors import InputError, MissingDependencyError
 from mickey_hloc.geometry import backproject

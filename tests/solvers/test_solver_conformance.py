@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from solver_scenes import R_TRUE, SIZE, T_TRUE, K, errors, make_scene, problem_of, rotation
+from support.solver_scenes import R_TRUE, SIZE, T_TRUE, K, errors, make_scene, problem_of, rotation
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import backproject, inverse
-from mickey_hloc.solvers import SOLVERS, PoseProblem, RelativePose, Solver, View, get_solver
+from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.solvers import SOLVERS, PoseProblem, Solver, View, get_solver
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from solver_scenes import R_TRUE, SIZE, T_TRUE, K, make_scene, problem_of
+from support.solver_scenes import R_TRUE, SIZE, T_TRUE, K, make_scene, problem_of
 
-from mickey_hloc.solvers import RelativePose, View, get_solver
+from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.solvers import View, get_solver
 from mickey_hloc.solvers.chance import num_distinct, rotation_std_deg
 from mickey_hloc.solvers.residuals import point_errors
 from mickey_hloc.solvers.support import (

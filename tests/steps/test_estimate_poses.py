@@ -3,16 +3,16 @@
 import h5py
 import numpy as np
 import pytest
-from step_helpers import K, make_scene, motion_error, write_tiny_model
+from support.posed_scenes import K, make_scene, motion_error, write_tiny_model
 
 from mickey_hloc import estimate_poses
 from mickey_hloc.cli import main as cli
 from mickey_hloc.errors import InputError
+from mickey_hloc.features.mickey import DUSTBIN_KEY, TEMPERATURE_KEY
 from mickey_hloc.io.pairs import read_pairs, write_pairs
 from mickey_hloc.io.pose_journal import PoseJournal
 from mickey_hloc.io.poses import read_poses
-from mickey_hloc.local_features.mickey import DUSTBIN_KEY, TEMPERATURE_KEY
-from mickey_hloc.pair_solving import pair_seed
+from mickey_hloc.two_view.solving import pair_seed
 
 
 @pytest.fixture(scope="module")

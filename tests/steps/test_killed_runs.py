@@ -13,9 +13,10 @@ KILLS = int(os.environ.get("MICKEY_KILLS", "3"))  # a few in CI; 20 and more whe
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_kills_at_random_moments_lose_and_double_nothing(tmp_path):
-    script = Path(__file__).with_name("killed_runs.py")
-    command = [sys.executable, str(script), str(tmp_path), str(KILLS), "0"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    tests = Path(__file__).parents[1]
+    command = [sys.executable, "-m", "support.killed_runs", str(tmp_path), str(KILLS), "0"]
+    path = os.pathsep.join([str(tests), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     for step, result in json.loads(done.stdout).items():

@@ -3,13 +3,13 @@
 import numpy as np
 import pycolmap
 import pytest
-from step_helpers import motion_error, random_motion
+from support.posed_scenes import motion_error, random_motion
 
 from mickey_hloc import localize
 from mickey_hloc.cli import main as cli
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.poses import read_absolute_poses, write_absolute_poses, write_poses
-from mickey_hloc.solvers import RelativePose
 
 QUERY = "query/q.jpg"
 

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_helpers import state_of, tiny_values, write_world
+from support.tiny_training import state_of, tiny_values, write_world
 
 pytest.importorskip("lightning")
 pytest.importorskip("tensorboard")
 
 from mickey_hloc.cli import main
 from mickey_hloc.errors import InputError, WeightsError
-from mickey_hloc.model.checkpoints import load_model
 from mickey_hloc.training.config import build
 from mickey_hloc.training.curves import read_curves
 from mickey_hloc.training.feature_cache import FeatureCache
 from mickey_hloc.training.options import TrainConfig
 from mickey_hloc.training.run import build_model, make_trainer, train
+from mickey_hloc.weights.checkpoints import load_model
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.model.mickey import MicKey, MicKeyOptions
-from mickey_hloc.solvers import RelativePose, get_solver
+from mickey_hloc.solvers import get_solver
 from mickey_hloc.training.baselines import ROWS, best_constant, judge_with_baselines
 from mickey_hloc.training.options import ValidationOptions
 from mickey_hloc.training.validation import PairJudgement, depth_figures, depth_samples, judge_pair, summarise

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_helpers import tiny_values, write_world
+from support.tiny_training import tiny_values, write_world
 
 pytest.importorskip("lightning")
-SCRIPT = Path(__file__).with_name("two_processes.py")
+SCRIPT = Path(__file__).parents[1] / "support" / "two_processes.py"
 
 
 def one_step(folder: Path, world: Path, processes: int) -> tuple[dict[str, torch.Tensor], dict[str, float]]:

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from mickey_hloc.errors import MissingDependencyError
-from mickey_hloc.solvers import RelativePose, View
+from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.solvers import View
 from mickey_hloc.visualization import SceneCamera, ScenePoints, draw_scene, save_scene, two_view_scene, write_report
 from mickey_hloc.visualization.scene3d import frustum_lines
 

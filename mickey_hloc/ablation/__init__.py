@@ -1,1 +1,0 @@
-"""Methods x depth sources x solvers, side by side with the paper's figures."""

@@ -1,0 +1,195 @@
+"""Running a grid: each step once for all combinations that share it, in parallel; a failure costs its own rows only."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mickey_hloc.benchmark import steps
+from mickey_hloc.benchmark.benches import Bench, Numbers
+from mickey_hloc.benchmark.grid import Combination, Grid, combinations
+from mickey_hloc.benchmark.methods import Plan, make_plan
+from mickey_hloc.benchmark.task import PoseTask
+from mickey_hloc.benchmark.timing import matching_ms
+from mickey_hloc.errors import MickeyHlocError
+
+
+@dataclass
+class Outcome:
+    """What became of a combination.
+
+    Attributes:
+        labels: of method, depth and solver.
+        paper: method and depth in the paper's table.
+        plan: None where there is none.
+        poses: poses files by part.
+        numbers: the scores.
+        matching_ms: milliseconds a pair.
+        reason: why there are no numbers, in one sentence; empty on success.
+    """
+
+    labels: tuple[str, str, str]
+    paper: tuple[str, str]
+    plan: Plan | None = None
+    poses: Mapping[str, Path] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=dict)
+    matching_ms: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A piece of work that several combinations may share. Attributes: key: what tells it from others of its stage."""
+
+    key: str
+    work: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    outcomes: tuple[Outcome, ...]
+
+
+def run_grid(grid: Grid, bench: Bench, hloc: str = "hloc", jobs: int = 1) -> list[Outcome]:
+    """Run and score all combinations and the submissions of others.
+
+    Args:
+        hloc: the hloc that runs what is not ours.
+        jobs: processes; each runs networks and solvers of its own.
+
+    Returns:
+        A row each, in the order of the grid.
+
+    Raises:
+        InputError: images are missing, or others than before.
+    """
+    bench.task.check_images()
+    # Bars of several processes would overwrite each other; and what is there was checked by now.
+    task = replace(bench.task, progress=jobs == 1 and bench.task.progress, workers=max(1, bench.task.workers // jobs))
+    outcomes = [_planned(combination) for combination in combinations(grid, hloc)]
+    for title, stage in (("features", _features), ("matches", _matches), ("depths", _depths), ("poses", _poses)):
+        _run_stage(title, list(stage(task, _alive(outcomes))), jobs, task.outputs / "errors")
+    for outcome in _alive(outcomes):
+        _score(outcome, bench)
+    for outcome in _alive(outcomes):  # alone, so that nothing disturbs the measurement
+        assert outcome.plan is not None
+        outcome.matching_ms = matching_ms(task, outcome.plan, grid.timing_pairs)
+    return outcomes + [_submission(label, entry.file, entry.paper, bench) for label, entry in grid.submissions.items()]
+
+
+def _score(outcome: Outcome, bench: Bench) -> None:
+    assert outcome.plan is not None
+    results = bench.task.outputs / f"results-{bench.task.kind}" / outcome.plan.name
+    outcome.numbers = _try(outcome, lambda: bench.score(outcome.poses, results)) or {}
+
+
+def _planned(combination: Combination) -> Outcome:
+    outcome = Outcome(combination.labels, combination.paper)
+    outcome.plan = _try(outcome, lambda: make_plan(combination.method))
+    return outcome
+
+
+def _submission(label: str, file: str, paper: str | None, bench: Bench) -> Outcome:
+    outcome = Outcome((label, "", ""), (paper or label, ""))
+    outcome.numbers = _try(outcome, lambda: bench.score_file(Path(file))) or {}
+    return outcome
+
+
+def _try(outcome: Outcome, work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except MickeyHlocError as error:
+        outcome.reason = str(error)
+        return None
+
+
+def _alive(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    return [outcome for outcome in outcomes if not outcome.reason]
+
+
+def _features(task: PoseTask, outcomes: list[Outcome]) -> Iterable[Step]:
+    shared: dict[str, tuple[Any, list[Outcome]]] = {}
+    for outcome in outcomes:
+        assert outcome.plan is not None
+        for conf in (outcome.plan.feature, outcome.plan.depth_feature):
+            if conf is not None:
+                shared.setdefault(str(conf), (conf, []))[1].append(outcome)
+    for conf, users in shared.values():
+        yield Step(str(conf["output"]), steps.make_features, (task, conf), tuple(users))
+
+
+def _matches(task: PoseTask, outcomes: list[Outcome]) -> Iterable[Step]:
+    matched = [outcome for outcome in outcomes if outcome.plan is not None and outcome.plan.matching is not None]
+    yield from _shared(task, matched, steps.make_matches, lambda plan: str(steps.matches_path(task, plan).stem))
+
+
+def _depths(task: PoseTask, outcomes: list[Outcome]) -> Iterable[Step]:
+    def key(plan: Plan) -> str:
+        keypoints = steps.features_path(task, plan.feature) if plan.feature else steps.matches_path(task, plan)
+        return f"{keypoints.stem}, {plan.depth_tag}"
+
+    # also without depth to sample: files of parts are made from matched images here, once
+    wanted = [o for o in outcomes if o.plan is not None and (steps.needs_sampling(o.plan) or o.plan.feature is None)]
+    yield from _shared(task, wanted, steps.make_depths, key)
+
+
+def _poses(task: PoseTask, outcomes: list[Outcome]) -> Iterable[Step]:
+    yield from _shared(task, outcomes, steps.make_poses, lambda plan: plan.name)
+
+
+def _shared(
+    task: PoseTask, outcomes: list[Outcome], work: Callable[..., Any], key: Callable[[Plan], str]
+) -> Iterable[Step]:
+    users: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        assert outcome.plan is not None
+        users.setdefault(key(outcome.plan), []).append(outcome)
+    for name, group in users.items():
+        yield Step(name, work, (task, group[0].plan), tuple(group))
+
+
+def _run_stage(title: str, stage: list[Step], jobs: int, errors: Path) -> None:
+    """Run the steps of a stage; what fails marks its combinations."""
+    if not stage:
+        return
+    start = time.monotonic()
+    with _executor(min(jobs, len(stage))) as executor:  # anew: a process that was killed breaks its executor
+        futures: dict[Future[Any], Step] = {executor.submit(step.work, *step.arguments): step for step in stage}
+        for number, future in enumerate(as_completed(futures), start=1):
+            step, error = futures[future], future.exception()
+            state = "done" if error is None else "failed"
+            seconds = time.monotonic() - start
+            print(f"[{title} {number}/{len(stage)}] {step.key}: {state}, {seconds:.0f} s", file=sys.stderr)
+            for outcome in step.outcomes:
+                if error is not None:
+                    outcome.reason = _reason(error, f"{title}-{step.key}", errors)
+                elif step.work is steps.make_poses:
+                    outcome.poses = future.result()
+
+
+def _reason(error: BaseException, name: str, errors: Path) -> str:
+    """One sentence; of what no user caused, the whole story goes to a file."""
+    if isinstance(error, MickeyHlocError):
+        return str(error)
+    path = errors / f"{name.replace('/', '-')}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]} (see {path})."
+
+
+def _executor(jobs: int) -> Executor:
+    if jobs == 1:
+        return ThreadPoolExecutor(1)
+    context = multiprocessing.get_context("spawn")  # CUDA and HDF5 do not survive a fork
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_limit_threads, initargs=(jobs,))
+
+
+def _limit_threads(jobs: int) -> None:
+    import torch
+
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) // jobs)))

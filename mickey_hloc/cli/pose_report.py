@@ -1,0 +1,123 @@
+"""A two-view result in words, as json, and in pictures."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mickey_hloc.geometry import rotation_angle_deg
+from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.two_view.estimator import Photo, TwoViewResult
+from mickey_hloc.visualization import draw_depth_map, draw_matches, draw_score_map, save_image
+
+
+def rotation_deg(pose: RelativePose) -> float:
+    """Angle of the rotation, degrees."""
+    return float(rotation_angle_deg(torch.from_numpy(pose.R)))
+
+
+def pose_as_text(result: TwoViewResult, photos: tuple[Photo, Photo]) -> str:
+    """The pose as numbers and in words, or why there is none."""
+    pose = result.pose
+    seconds = ", ".join(f"{stage} {s:.2f}" for stage, s in result.seconds.items())
+    counts = f"{pose.num_inliers} of {len(pose.correspondences)} correspondences"
+    if not pose.success:
+        return f"No pose of {photos[1].name} relative to {photos[0].name}: {pose.reason}\n  seconds       {seconds}"
+    return "\n".join(
+        [
+            f"Pose of {photos[1].name} (cam1) relative to {photos[0].name} (cam0), cam1_from_cam0",
+            f"  qw qx qy qz   {' '.join(f'{q:.6f}' for q in pose.quaternion_wxyz)}",
+            f"  tx ty tz (m)  {' '.join(f'{t:.4f}' for t in pose.t)}",
+            f"  in words      {pose_in_words(pose)}",
+            f"  score         {pose.score:.1f} soft inliers; {counts} agree",
+            f"  confidence    {pose.confidence:.3f}",
+            f"  seconds       {seconds}",
+        ]
+    )
+
+
+def pose_in_words(pose: RelativePose) -> str:
+    """Where camera 1 stands and looks, seen from camera 0 (x right, y down, z forward)."""
+    centre = -pose.R.T @ pose.t
+    steps = [
+        f"{abs(value):.2f} m {words[int(value > 0)]}"
+        for value, words in zip(centre, (("left", "right"), ("up", "down"), ("back", "forward")), strict=True)
+        if abs(value) >= 0.005
+    ]
+    forward = pose.R.T[:, 2]
+    yaw = math.degrees(math.atan2(forward[0], forward[2]))
+    pitch = math.degrees(math.asin(float(np.clip(forward[1], -1, 1))))
+    turns = [
+        f"{abs(value):.1f} degrees {words[int(value > 0)]}"
+        for value, words in ((yaw, ("left", "right")), (pitch, ("up", "down")))
+        if abs(value) >= 0.1
+    ]
+    where = f"cam1 stands {np.linalg.norm(centre):.2f} m away" + (f" ({', '.join(steps)})" if steps else "")
+    looks = f"is turned by {rotation_deg(pose):.1f} degrees" + (f" (looks {', '.join(turns)})" if turns else "")
+    return f"{where} and {looks}"
+
+
+def pose_as_dict(result: TwoViewResult) -> dict[str, Any]:
+    """Plain values; the pose is None on failure, never NaN."""
+    pose = result.pose
+    found = pose.success
+    return {
+        "success": found,
+        "reason": pose.reason,
+        "frame": "cam1_from_cam0",
+        "quaternion_wxyz": [float(q) for q in pose.quaternion_wxyz] if found else None,
+        "translation_m": [float(t) for t in pose.t] if found else None,
+        "distance_m": float(np.linalg.norm(pose.t)) if found else None,
+        "rotation_deg": rotation_deg(pose) if found else None,
+        "score": pose.score,
+        "confidence": pose.confidence,
+        "inliers": pose.num_inliers,
+        "correspondences": len(pose.correspondences),
+        "seconds": {stage: round(s, 4) for stage, s in result.seconds.items()},
+    }
+
+
+def pose_as_json(result: TwoViewResult) -> str:
+    """``pose_as_dict`` as text."""
+    return json.dumps(pose_as_dict(result), indent=2, allow_nan=False)
+
+
+def save_pictures(result: TwoViewResult, photos: tuple[Photo, Photo], folder: Path) -> list[Path]:
+    """Save matches.png and, for both images, depth<i>.png and scores<i>.png.
+
+    Returns:
+        The files written.
+    """
+    pictures = {"matches": _matches_picture(result, photos)}
+    for i, view in enumerate((result.problem.view0, result.problem.view1)):
+        image, keypoints = photos[i].image, view.keypoints.numpy()
+        pictures[f"depth{i}"] = draw_depth_map(image, keypoints, view.depths.numpy())
+        pictures[f"scores{i}"] = draw_score_map(image, keypoints, result.keypoint_scores[i].numpy())
+    paths = []
+    for name, picture in pictures.items():
+        path = folder / f"{name}.png"
+        save_image(path, picture)
+        paths.append(path)
+    return paths
+
+
+def _matches_picture(result: TwoViewResult, photos: tuple[Photo, Photo]) -> np.ndarray:
+    pose, problem = result.pose, result.problem
+    first, second = pose.correspondences.T if len(pose.correspondences) else np.zeros((2, 0), dtype=np.int64)
+    title = (
+        f"{pose.num_inliers} inliers of {len(first)}, {np.linalg.norm(pose.t):.2f} m, {rotation_deg(pose):.1f} deg"
+        if pose.success
+        else f"no pose: {pose.reason}"
+    )
+    return draw_matches(
+        photos[0].image,
+        photos[1].image,
+        problem.view0.keypoints.numpy()[first],
+        problem.view1.keypoints.numpy()[second],
+        pose.inliers,
+        values=problem.view0.depths.numpy()[first],
+        title=title,
+    )

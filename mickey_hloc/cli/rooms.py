@@ -1,0 +1,69 @@
+"""``mickey-hloc rooms``: procedural rooms on disk, in Map-free layout, to train from."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+from functools import partial
+from pathlib import Path
+
+from mickey_hloc.errors import InputError
+
+_EPILOG = """\
+example:
+  mickey-hloc rooms data/rooms --rooms 2500 --jobs 2     # about 0.4 s a room and core
+  mickey-hloc train configs/small.yaml data.train.root=data/rooms"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the step."""
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("out", type=Path, metavar="DIR", help="gets train/s00000, train/s00001, ...")
+    parser.add_argument("--rooms", type=int, default=1000, metavar="N", help="how many (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="which rooms (default: %(default)s)")
+    parser.add_argument("--size", type=int, nargs=2, default=(320, 240), metavar=("W", "H"), help="of the images")
+    parser.add_argument("--places", type=int, default=2, metavar="N", help="of a room (default: %(default)s)")
+    parser.add_argument("--views", type=int, default=4, metavar="N", help="around a place (default: %(default)s)")
+    for name, default, unit in (("fov", (60.0, 66.0), "degrees"), ("baseline", (0.1, 1.0), "metres")):
+        parser.add_argument(
+            f"--{name}", type=float, nargs=2, default=default, metavar=("LOW", "HIGH"), help=f"{unit}, {default}"
+        )
+    parser.add_argument("--overlap", type=float, nargs=2, default=(0.4, 0.95), metavar=("LOW", "HIGH"), help="of views")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render what is not there yet, then say how many there are."""
+    from tqdm import tqdm
+
+    from mickey_hloc.datasets.room_export import ExportOptions, export_scene, hold_options
+    from mickey_hloc.rooms.cameras import PairOptions
+
+    if min(args.rooms, args.jobs) < 1 or args.seed < 0:
+        raise InputError("--rooms and --jobs must be at least 1, --seed at least 0.")
+    try:
+        views = PairOptions(fov_deg=tuple(args.fov), baseline_m=tuple(args.baseline), overlap=tuple(args.overlap))
+    except ValueError as error:
+        raise InputError(f"{error}.") from error
+    options = ExportOptions(args.places, args.views, tuple(args.size), views)
+    hold_options(args.out, args.seed, options)
+    render = partial(export_scene, args.out / "train", seed=args.seed, options=options)
+    (args.out / "train").mkdir(exist_ok=True)
+    with multiprocessing.get_context("spawn").Pool(args.jobs, initializer=_one_thread) as pool:
+        made = sum(tqdm(pool.imap_unordered(partial(_call, render), range(args.rooms)), total=args.rooms, unit="room"))
+        pool.close()
+        pool.join()
+    print(f"{args.rooms} rooms in {args.out / 'train'}, {made} of them new")
+    return 0
+
+
+def _call(render: partial[bool], number: int) -> bool:
+    return render(number=number)
+
+
+def _one_thread() -> None:
+    """The processes share the cores; threads in each would only get in each other's way."""
+    import cv2
+
+    cv2.setNumThreads(1)

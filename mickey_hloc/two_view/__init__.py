@@ -1,0 +1,1 @@
+"""The metric relative pose of two images: method, problem, estimator and result."""

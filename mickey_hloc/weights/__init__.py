@@ -1,0 +1,1 @@
+"""Model weights: their names, downloads and checksums, checkpoint files, and the bundled model ``small``."""

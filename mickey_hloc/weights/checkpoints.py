@@ -1,0 +1,168 @@
+"""Loading models, and our own checkpoint format: safetensors with the model's options in the metadata."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mickey_hloc.errors import InputError, WeightsError
+from mickey_hloc.io.files import atomic_path
+from mickey_hloc.model.encoder import fold_dinov2_registers, read_dinov2_options
+from mickey_hloc.model.matching import DualSoftmax
+from mickey_hloc.model.mickey import MicKey, MicKeyOptions
+from mickey_hloc.weights import named as weights
+from mickey_hloc.weights.metadata import METADATA_KEY
+from mickey_hloc.weights.published import listed, read_published
+
+_DINOV2_BY_CHANNELS = {384: "dinov2_vits14", 768: "dinov2_vitb14", 1024: "dinov2_vitl14"}
+
+
+def load_model(
+    name_or_path: str | os.PathLike[str],
+    encoder: str | os.PathLike[str] | None = None,
+    device: str | torch.device | None = None,
+    precision: str = "auto",
+) -> MicKey:
+    """Build a model and load its weights, ready to run.
+
+    Args:
+        name_or_path: a name of ``mickey-hloc weights list`` (downloaded on first use), a published checkpoint (.ckpt)
+            or one of ours (.safetensors).
+        encoder: name or file of the DINOv2 weights, for checkpoints that leave them out. Default: the DINOv2 whose
+            width the heads were made for.
+        device: default: the GPU where there is one.
+        precision: "auto", "fp32", "bf16" or "fp16", see MicKey.
+
+    Returns:
+        The model in evaluation mode.
+
+    Raises:
+        WeightsError: the weights cannot be found, downloaded, trusted or loaded; the message says why.
+    """
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    path = weights.resolve(os.fspath(name_or_path))
+    options, state = _read(path)
+    if not any(key.startswith("encoder.") for key in state):
+        options, encoder_state = _read_encoder(options, state, encoder)
+        state = {**state, **encoder_state}
+    elif encoder is not None:
+        raise InputError(f"{path} contains its encoder; leave out the encoder argument.")
+    with torch.device("meta"):
+        model = MicKey(options, precision)
+    _load_strictly(model, state, path)
+    return model.to(device).eval()
+
+
+def load_matcher(name_or_path: str | os.PathLike[str]) -> DualSoftmax:
+    """The matcher of a model alone, for descriptors computed before: no encoder is read or downloaded.
+
+    Args:
+        name_or_path: as for ``load_model``.
+
+    Raises:
+        WeightsError: the weights cannot be found, downloaded, trusted or loaded; the message says why.
+    """
+    path = weights.resolve(os.fspath(name_or_path))
+    options, state = _read(path)
+    dustbin = state.get("matcher.dustbin_score")
+    if dustbin is None or dustbin.numel() != 1:
+        raise WeightsError(f"{path} is not a complete MicKey checkpoint: the matcher's dustbin value is missing.")
+    matcher = DualSoftmax(options.match_temperature)
+    matcher.load_state_dict({"dustbin_score": dustbin.reshape(())})
+    return matcher.requires_grad_(False).eval()
+
+
+def save_model(model: MicKey, path: str | os.PathLike[str], include_encoder: bool | None = None) -> Path:
+    """Write our own format: safetensors, with the options as json in the metadata.
+
+    Args:
+        model: the model.
+        path: ends in .safetensors; replaced only when fully written.
+        include_encoder: default: only an encoder that was trained with the heads (not a frozen one).
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise InputError(f"{path}: our checkpoints end in .safetensors; rename the file.")
+    include = (not model.encoder.frozen) if include_encoder is None else include_encoder
+    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    if not include:
+        state = {k: v for k, v in state.items() if not k.startswith("encoder.")}
+    metadata = {METADATA_KEY: json.dumps(model.options.to_dict())}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata=metadata)
+    return path
+
+
+def _read(path: Path) -> tuple[MicKeyOptions, dict[str, Tensor]]:
+    return _read_own(path) if path.suffix == ".safetensors" else read_published(path)
+
+
+def _read_own(path: Path) -> tuple[MicKeyOptions, dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            described = (file.metadata() or {}).get(METADATA_KEY)
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path} is not a readable safetensors file ({error}); download or export it again."
+        ) from error
+    if described is None:
+        raise WeightsError(f"{path} has no '{METADATA_KEY}' metadata: it is not a checkpoint of this package.")
+    try:
+        return MicKeyOptions.from_dict(json.loads(described)), state
+    except (ValueError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{path}: its '{METADATA_KEY}' metadata cannot be used: {error}") from error
+
+
+def _read_encoder(
+    options: MicKeyOptions, state: Mapping[str, Tensor], encoder: str | os.PathLike[str] | None
+) -> tuple[MicKeyOptions, dict[str, Tensor]]:
+    """The DINOv2 that a checkpoint without encoder needs, and the options with its sizes."""
+    if options.encoder != "dinov2":
+        raise WeightsError(f"the checkpoint lacks the weights of its '{options.encoder}' encoder; export it with them.")
+    channels = state["depth_head.resblock1.conv1.weight"].shape[1]
+    if encoder is None:
+        if channels not in _DINOV2_BY_CHANNELS:
+            raise WeightsError(
+                f"no published DINOv2 has {channels} channels: name its weights with the encoder option."
+            )
+        encoder = _DINOV2_BY_CHANNELS[channels]
+    path = weights.resolve(os.fspath(encoder))
+    loaded = fold_dinov2_registers(weights.load_state_file(path))
+    try:
+        sizes = read_dinov2_options(loaded)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    if sizes.channels != channels:
+        raise WeightsError(f"{path} has {sizes.channels} channels, but the heads were made for {channels}.")
+    values: dict[str, Any] = {**options.to_dict(), "encoder_options": vars(sizes)}
+    return MicKeyOptions.from_dict(values), {f"encoder.{key}": value for key, value in loaded.items()}
+
+
+def _load_strictly(model: MicKey, state: Mapping[str, Tensor], path: Path) -> None:
+    expected = model.state_dict()
+    missing = sorted(set(expected) - set(state))
+    unexpected = sorted(set(state) - set(expected))
+    shapes = [
+        f"{k} {tuple(state[k].shape)} instead of {tuple(v.shape)}"
+        for k, v in expected.items()
+        if k in state and state[k].shape != v.shape
+    ]
+    problems = [
+        f"{kind}: {listed(names)}"
+        for kind, names in (("missing keys", missing), ("unexpected keys", unexpected), ("wrong shapes", shapes))
+        if names
+    ]
+    if problems:
+        raise WeightsError(f"{path} does not fit the model; {'; '.join(problems)}.")
+    tensors = {k: v.clone() if v.dim() == 0 else v for k, v in state.items()}
+    model.load_state_dict(tensors, strict=True, assign=True)
+    for parameter in model.encoder.parameters():
+        parameter.requires_grad_(not model.encoder.frozen)

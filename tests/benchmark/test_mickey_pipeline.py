@@ -1,0 +1,90 @@
+"""MicKey in the pipelines, as features and as depth; the weights are untrained, so only the ways are tested."""
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from mickey_hloc.benchmark import Method, make_plan, run_plan
+from mickey_hloc.benchmark.mapfree import mapfree_run
+from mickey_hloc.benchmark.steps import depths_path, features_path, matches_path
+from mickey_hloc.errors import InputError
+from mickey_hloc.io.features import FeatureFile
+from mickey_hloc.io.matches import MatchFile
+from mickey_hloc.io.poses import read_poses
+from mickey_hloc.model.mickey import MicKey, MicKeyOptions
+from mickey_hloc.weights.checkpoints import save_model
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A MicKey that runs in milliseconds."""
+    torch.manual_seed(0)
+    head = {"widths": (16, 16, 16, 16), "num_attention_layers": 1, "mlp_hidden": 32}
+    sizes = {"channels": 64, "num_blocks": 1, "patch_size": 14, "mlp_hidden": 64, "grid_size": 8}
+    parts = dict.fromkeys(("offset", "depth", "score", "descriptor"), head)
+    model = MicKey(MicKeyOptions.from_dict({"encoder_options": sizes, **parts}))
+    return save_model(model, tmp_path_factory.mktemp("weights") / "tiny.safetensors", include_encoder=True)
+
+
+@pytest.fixture
+def task(rendered, tmp_path):
+    return mapfree_run(rendered, "val", "all", ["s00001"], tmp_path, progress=False).task
+
+
+def test_descriptors_without_a_matching_step(task, weights):
+    plan = make_plan(Method(weights=str(weights)))
+    poses = run_plan(task, plan)
+    assert list(read_poses(poses["s00001"])) == task.pairs
+    assert not list(task.outputs.glob("*_matches*"))
+    with FeatureFile(features_path(task, plan.feature)) as features:
+        assert features.read(task.names[0]).depths is not None
+
+
+def test_other_solvers_take_its_mutual_neighbours(task, weights):
+    plan = make_plan(Method(weights=str(weights), solver="pnp"))
+    poses = run_plan(task, plan)
+    assert len(read_poses(poses["s00001"])) == 2
+    with MatchFile(matches_path(task, plan)) as matches:
+        found, scores = matches.read(*task.pairs[0])
+    assert len(found) > 10
+    assert ((scores > 0) & (scores <= 1)).all()
+
+
+def test_its_depth_at_the_keypoints_of_others(task, weights, monkeypatch):
+    """Interpolated from its own keypoints; other weights are another file."""
+    plan = make_plan(Method(feature="sift", depth=f"mickey:{weights}", solver="pnp"))
+    run_plan(task, plan)
+    sift, mickey = features_path(task, plan.feature), features_path(task, plan.depth_feature)
+    with h5py.File(depths_path(task, plan, sift)) as file, FeatureFile(mickey) as own:
+        depths = file[task.names[0]]["depths"][()]
+        theirs = own.read(task.names[0]).depths
+        usable = theirs[theirs > 0]
+    known = depths[np.isfinite(depths)]
+    assert len(depths) == len(h5py.File(sift)[task.names[0]]["keypoints"])
+    if len(usable):
+        assert usable.min() - 1e-4 <= known.min() <= known.max() <= usable.max() + 1e-4
+    other = make_plan(Method(feature="sift", depth="mickey:mickey_sc", solver="pnp"))
+    assert depths_path(task, other, sift) != depths_path(task, plan, sift)
+    assert other.name != plan.name
+
+
+def test_its_features_with_other_depth(task, weights):
+    poses = run_plan(task, make_plan(Method(weights=str(weights), depth="png:sensor")))
+    assert len(read_poses(poses["s00001"])) == 2
+    poses = run_plan(task, make_plan(Method(weights=str(weights), depth="png:sensor", solver="procrustes")))
+    assert len(read_poses(poses["s00001"])) == 2
+
+
+def test_dense_depth_reaches_the_solver_that_wants_it(task):
+    method = Method(feature="sift", depth="png:sensor", solver="procrustes", options={"icp": True})
+    plan = make_plan(method)
+    assert plan.dense_depth
+    poses = read_poses(run_plan(task, plan)["s00001"])
+    assert all(pose.success for pose in poses.values())
+    assert not list(task.outputs.glob("*_depth-*"))
+
+
+def test_weights_that_nothing_uses_are_a_mistake(weights):
+    with pytest.raises(InputError, match="leave out the weights"):
+        make_plan(Method(feature="sift", depth="constant:1", weights=str(weights)))

@@ -1,0 +1,183 @@
+"""``mickey-hloc pose`` and ``demo`` as a user runs them: results, pictures, and one sentence for every wrong input."""
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mickey_hloc.cli import main
+from mickey_hloc.cli.demo import write_pair
+from mickey_hloc.datasets.synthetic import sample_pair
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rendered")
+    write_pair(sample_pair(3, (480, 360)), folder)
+    return folder
+
+
+@pytest.fixture
+def room(rendered, tmp_path):
+    """A folder with reference.png, query.png, their exact depth and intrinsics.txt, to be spoilt."""
+    shutil.copytree(rendered, tmp_path / "room")
+    return tmp_path / "room"
+
+
+def arguments(room, *more, reference="reference.png", query="query.png", intrinsics=True):
+    camera = ["--intrinsics", str(room / "intrinsics.txt")] if intrinsics else []
+    sift = ["--feature", "sift", "--depth", "png:exact"]
+    return ["pose", str(room / reference), str(room / query), *camera, *sift, *more]
+
+
+def refused(capsys, arguments) -> str:
+    """Run what must fail with status 2, no traceback, nothing on stdout and one sentence on stderr."""
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [line for line in captured.err.splitlines() if not line.startswith("note:")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_text_and_pictures(room, capsys, tmp_path) -> None:
+    assert main(arguments(room, "--out", str(tmp_path / "out"))) == 0
+    printed = capsys.readouterr().out
+    for word in ("qw qx qy qz", "tx ty tz (m)", "degrees", "score", "confidence", "seconds"):
+        assert word in printed
+    for name in ("matches", "depth0", "depth1", "scores0", "scores1"):
+        assert np.asarray(Image.open(tmp_path / "out" / f"{name}.png")).std() > 1
+
+
+def test_json_is_near_the_truth(room, capsys) -> None:
+    truth = sample_pair(3, (480, 360)).cam1_from_cam0
+    assert main(arguments(room, "--json", "--seed", "5")) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["success"]
+    assert result["frame"] == "cam1_from_cam0"
+    np.testing.assert_allclose(result["translation_m"], truth.translation, atol=0.03)
+    assert 0 < result["confidence"] <= 1
+    assert 3 <= result["inliers"] <= result["correspondences"]
+
+
+def test_a_focal_length_instead_of_a_file(room, capsys) -> None:
+    focal = (room / "intrinsics.txt").read_text().split()[9]
+    assert main(arguments(room, "--focal", focal, "--json", intrinsics=False)) == 0
+    assert json.loads(capsys.readouterr().out)["success"]
+
+
+def test_exif_is_used_and_said(room, capsys) -> None:
+    for name in ("reference", "query"):
+        exif = Image.Exif()
+        exif[0x8769] = {0xA405: 30}
+        Image.open(room / f"{name}.png").save(room / f"{name}.jpg", exif=exif, quality=95)
+    assert main(arguments(room, "--json", reference="reference.jpg", query="query.jpg", intrinsics=False)) in (0, 1)
+    assert capsys.readouterr().err.count("from its EXIF data") == 2
+
+
+def test_nothing_in_common_is_a_failure_with_a_reason(room, capsys) -> None:
+    write_pair(sample_pair(4, (480, 360)), room / "other")
+    shutil.copy(room / "other/query.png", room / "query.png")
+    shutil.copy(room / "other/query.exact.png", room / "query.exact.png")
+    assert main(arguments(room)) == 1
+    assert "No pose of query.png relative to reference.png: " in capsys.readouterr().out
+    assert main(arguments(room, "--json")) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert result["translation_m"] is None
+    assert result["reason"]
+
+
+def test_a_blank_image_is_a_failure_with_a_reason(room, capsys) -> None:
+    Image.new("RGB", (480, 360), (90, 90, 90)).save(room / "query.png")
+    assert main(arguments(room)) == 1
+    assert "query.png is of a single colour" in capsys.readouterr().out
+
+
+def test_unknown_depth_is_a_failure_with_a_reason(room, capsys) -> None:
+    cv2.imwrite(str(room / "query.exact.png"), np.zeros((360, 480), dtype=np.uint16))
+    assert main(arguments(room)) == 1
+    assert "0 matches have depth in both images" in capsys.readouterr().out
+
+
+def test_unreadable_images(room, capsys) -> None:
+    content = (room / "query.png").read_bytes()
+    (room / "query.png").write_bytes(content[: len(content) // 2])
+    assert "query.png cannot be read" in refused(capsys, arguments(room))
+    (room / "query.png").write_text("no image")
+    assert "query.png is not an image" in refused(capsys, arguments(room))
+    (room / "query.png").unlink()
+    assert "query.png does not exist" in refused(capsys, arguments(room))
+
+
+def test_unusable_intrinsics(room, capsys) -> None:
+    path = room / "intrinsics.txt"
+    good = path.read_text()
+    assert "no focal length in its EXIF data; give --intrinsics FILE or --focal PX" in refused(
+        capsys, arguments(room, intrinsics=False)
+    )
+    path.write_text(good.replace("query.png", "someone.png"))
+    assert "query.png is not in" in refused(capsys, arguments(room))
+    path.write_text(good.replace(" 480 360", " 480", 1))
+    assert "intrinsics.txt, line 2: expected 'name fx fy cx cy w h'" in refused(capsys, arguments(room))
+    path.write_text(good.replace(" 480 360", " 960 720"))
+    assert "reference.png is 480x360 px but its intrinsics" in refused(capsys, arguments(room))
+    path.unlink()
+    assert "intrinsics.txt cannot be read" in refused(capsys, arguments(room))
+
+
+def test_unusable_depth(room, capsys) -> None:
+    (room / "query.exact.png").write_bytes((room / "query.exact.png").read_bytes()[:200])
+    assert "query.exact.png" in refused(capsys, arguments(room))
+    (room / "query.exact.png").unlink()
+    assert "No depth file for image 'query.png'" in refused(capsys, arguments(room))
+
+
+def test_unusable_weights(room, capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MICKEY_HLOC_CACHE", str(tmp_path / "cache"))
+    mickey = [*arguments(room)[:5], "--feature", "mickey", "--weights"]
+    (tmp_path / "fake.ckpt").write_text("no checkpoint")
+    for weights, message in {
+        str(tmp_path / "fake.ckpt"): "fake.ckpt",
+        str(tmp_path / "absent.ckpt"): "absent.ckpt",
+        "mickeyy": "did you mean 'mickey'",
+    }.items():
+        assert message in refused(capsys, [*mickey, weights])
+
+
+def test_unusable_arguments(room, capsys) -> None:
+    assert "Unknown depth source 'laser'" in refused(capsys, arguments(room, "--depth", "laser"))
+    assert "Unknown option 'max_eror'" in refused(capsys, arguments(room, "--solver-option", "max_eror=1"))
+    assert "is not KEY=VALUE" in refused(capsys, arguments(room, "--solver-option", "max_error_m"))
+    assert "needs MicKey's probabilities" in refused(capsys, arguments(room, "--solver", "probabilistic"))
+    for wrong in (["--solver", "magic"], ["--focal", "wide"]):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments(room, *wrong, intrinsics=False))
+        assert stop.value.code == 2
+    assert "'wide' is not PX or PX,PX" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("method", "largest_error_cm"),
+    [(["--feature", "sift", "--depth", "png:exact", "--solver", "procrustes"], 5), ([], 50)],
+)
+def test_the_demo(method, largest_error_cm, tmp_path, capsys) -> None:
+    assert main(["demo", "--out", str(tmp_path), "--room", "2", *method]) == 0
+    printed = capsys.readouterr()
+    error_cm = float(printed.out.split("error")[1].split(",")[1].split()[0])
+    assert error_cm < largest_error_cm
+    assert (tmp_path / "matches.png").is_file()
+    command = printed.err.split("the same from files: mickey-hloc ")[1].split()
+    assert main(command) == 0
+    again = capsys.readouterr().out
+    assert again.splitlines()[1] == printed.out.splitlines()[1]  # the same pose from the files
+
+
+def test_help_and_version(capsys) -> None:
+    for argv in (["--help"], ["pose", "--help"], ["demo", "--help"], ["--version"]):
+        with pytest.raises(SystemExit) as stop:
+            main(argv)
+        assert stop.value.code == 0
+    assert "mickey-hloc" in capsys.readouterr().out

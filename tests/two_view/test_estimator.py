@@ -1,0 +1,197 @@
+"""Two photos to a pose: rendered rooms with exact depth, and the pairs that must fail honestly."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mickey_hloc import estimate_relative_pose
+from mickey_hloc.cli.demo import write_pair
+from mickey_hloc.cli.pose import load_photos
+from mickey_hloc.datasets.synthetic import sample_pair
+from mickey_hloc.errors import InputError
+from mickey_hloc.geometry import pose_errors
+from mickey_hloc.model.focal import metric_keypoints
+from mickey_hloc.model.heads import HeadOptions
+from mickey_hloc.model.mickey import MetricKeypoints, MicKey, MicKeyOptions
+from mickey_hloc.two_view.estimator import Photo, TwoViewEstimator, TwoViewOptions
+from mickey_hloc.weights.checkpoints import save_model
+
+SIFT = {"feature": "sift", "depth": "png:exact"}
+SIZE = (480, 360)
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory):
+    """Five rendered pairs: (pair, photos, folder)."""
+    made = []
+    for seed in range(5):
+        pair = sample_pair(seed, SIZE)
+        folder = tmp_path_factory.mktemp(f"room{seed}")
+        photos, _ = load_photos(write_pair(pair, folder), folder / "intrinsics.txt", None)
+        made.append((pair, photos, folder))
+    return made
+
+
+@pytest.fixture(scope="module")
+def tiny_weights(tmp_path_factory):
+    torch.manual_seed(0)
+    head = HeadOptions(widths=(16, 16, 16, 8), num_attention_layers=1, mlp_hidden=32)
+    encoder = {"channels": 64, "num_blocks": 1, "mlp_hidden": 64, "grid_size": 5}
+    options = MicKeyOptions("dinov2", encoder, head, head, head, head, depth_activation="exp", depth_scale_m=2.0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    return str(save_model(MicKey(options).eval(), path, include_encoder=True))
+
+
+def errors(pose, cam1_from_cam0):
+    R, t = cam1_from_cam0.rotation.matrix(), np.asarray(cam1_from_cam0.translation)
+    degrees, metres = pose_errors(*map(torch.from_numpy, (pose.R, pose.t, R, t)))
+    return float(degrees), float(metres)
+
+
+def estimate(photos, folder=None, seed=0, **options):
+    return TwoViewEstimator(TwoViewOptions(**options), image_dir=folder).estimate(*photos, seed=seed)
+
+
+def test_sift_with_exact_depth_is_accurate_to_centimetres(rooms) -> None:
+    found = [errors(estimate(photos, folder, **SIFT).pose, pair.cam1_from_cam0) for pair, photos, folder in rooms]
+    degrees, metres = np.median(found, axis=0)
+    assert metres < 0.02
+    assert degrees < 0.5
+
+
+def test_translation_scales_with_a_constant_depth(rooms) -> None:
+    photos = rooms[0][1]
+    near, far = (
+        estimate(photos, feature="sift", depth=f"constant:{z}", solver_options={"max_error_m": 0.1 * z}).pose
+        for z in (1.0, 2.0)
+    )
+    assert near.success
+    np.testing.assert_allclose(far.t, 2 * near.t, rtol=1e-4)
+    np.testing.assert_allclose(far.R, near.R, atol=1e-5)
+
+
+def test_identical_images_give_the_identity(rooms) -> None:
+    _, (photo, _), folder = rooms[1]
+    pose = estimate((photo, photo), folder, **SIFT).pose
+    assert pose.success
+    assert np.abs(pose.t).max() < 1e-6
+    np.testing.assert_allclose(pose.R, np.eye(3), atol=1e-6)
+    assert pose.confidence > 0.9
+
+
+def test_unrelated_images_give_no_pose(rooms) -> None:
+    for i in range(4):
+        a, b = (
+            Photo("a", rooms[i][1][0].image, rooms[i][1][0].K),
+            Photo("b", rooms[i + 1][1][0].image, rooms[i + 1][1][0].K),
+        )
+        pose = estimate((a, b), feature="sift", depth="constant:2").pose
+        assert not pose.success
+        assert pose.reason
+        assert np.isnan(pose.t).all()
+
+
+@pytest.mark.parametrize("value", [0, 128])
+def test_a_blank_image_is_named(rooms, value: int) -> None:
+    photo = rooms[0][1][0]
+    blank = Photo("wall.jpg", np.full_like(photo.image, value), photo.K)
+    for pair in ((photo, blank), (blank, photo), (blank, blank)):
+        pose = estimate(pair, feature="sift", depth="constant:2").pose
+        assert not pose.success
+        assert "wall.jpg is of a single colour" in pose.reason
+
+
+def test_depth_that_is_unknown_everywhere_is_a_failure(rooms, tmp_path) -> None:
+    pair, _, _ = rooms[0]
+    paths = write_pair(pair, tmp_path)
+    hole = np.zeros(pair.view0.depth.shape, dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "query.exact.png"), hole)
+    photos, folder = load_photos(paths, tmp_path / "intrinsics.txt", None)
+    pose = estimate(photos, folder, **SIFT).pose
+    assert not pose.success
+    assert "0 matches have depth in both images" in pose.reason
+
+
+def test_the_same_seed_gives_the_same_pose(rooms) -> None:
+    _, photos, folder = rooms[2]
+    first, again = (estimate(photos, folder, seed=3, **SIFT).pose for _ in range(2))
+    assert first.t.tobytes() == again.t.tobytes()
+
+
+@pytest.mark.parametrize("solver", [None, "procrustes"])
+@pytest.mark.parametrize("feature", ["mickey", "sift"])
+def test_every_feature_runs_with_every_kind_of_solver(rooms, tiny_weights, feature: str, solver: str | None) -> None:
+    """Untrained weights: what comes out is either a finite pose or a reason, never something between."""
+    _, photos, folder = rooms[0]
+    result = estimate(photos, folder, feature=feature, weights=tiny_weights, solver=solver)
+    assert np.isfinite(result.pose.t).all() == result.pose.success == (not result.pose.reason)
+    assert (result.pose.confidence > 0) == result.pose.success
+    assert (result.problem.probability is not None) == (feature == "mickey" and solver is None)
+    assert set(result.seconds) == {"weights", "features", "depth", "matching", "solver"}
+
+
+def test_images_of_two_sizes(rooms, tiny_weights) -> None:
+    a, b = rooms[0][1]
+    small = Photo("small", np.ascontiguousarray(b.image[:211, :305]), b.K)
+    result = estimate((a, small), feature="mickey", weights=tiny_weights, depth="constant:2")
+    n0, n1 = len(result.problem.view0.keypoints), len(result.problem.view1.keypoints)
+    assert (n0, n1) == ((480 // 14) * (360 // 14), (305 // 14) * (211 // 14))
+    assert result.problem.probability.shape == (n0, n1)
+
+
+def test_combinations_that_cannot_work() -> None:
+    with pytest.raises(InputError, match="needs MicKey's probabilities"):
+        TwoViewEstimator(TwoViewOptions(feature="sift", depth="constant:2", solver="probabilistic"))
+    with pytest.raises(InputError, match="Unknown feature 'surf'"):
+        TwoViewOptions(feature="surf")
+    with pytest.raises(InputError, match="Unknown depth source"):
+        TwoViewEstimator(TwoViewOptions(feature="sift", depth="laser"))
+    with pytest.raises(InputError, match="Unknown option 'max_eror'"):
+        TwoViewEstimator(TwoViewOptions(feature="sift", depth="constant:2", solver_options={"max_eror": 1}))
+
+
+def test_the_short_form(rooms) -> None:
+    a, b = rooms[0][1]
+    pose = estimate_relative_pose(a.image, b.image, a.K, b.K, feature="sift", depth="constant:2.5")
+    same = estimate((a, b), feature="sift", depth="constant:2.5").pose
+    assert pose.t.tobytes() == same.t.tobytes()
+    with pytest.raises(InputError, match="Unknown option 'fature'"):
+        estimate_relative_pose(a.image, b.image, a.K, b.K, fature="sift")
+    with pytest.raises(InputError, match="uint8 RGB"):
+        estimate_relative_pose(a.image / 255.0, b.image, a.K, b.K, feature="sift", depth="constant:2")
+    with pytest.raises(InputError, match="invertible"):
+        estimate_relative_pose(a.image, b.image, np.zeros((3, 3)), b.K, feature="sift", depth="constant:2")
+
+
+class OneKeypoint(torch.nn.Module):
+    """Stands for a network: one keypoint in the middle, 2 m away; remembers what size it saw."""
+
+    options = MicKeyOptions(training_focal_px=500.0)
+    device = torch.device("cpu")
+
+    def forward(self, images):
+        self.seen = tuple(images.shape[-2:])
+        centre = torch.tensor([[[(self.seen[1] - 1) / 2, (self.seen[0] - 1) / 2]]])
+        return MetricKeypoints(centre, torch.full((1, 1), 2.0), torch.ones(1, 1), torch.ones(1, 4, 1), (1, 1))
+
+
+def test_focal_corrections() -> None:
+    K = torch.tensor([[1000.0, 0, 400], [0, 1000, 300], [0, 0, 1]])
+    image, model = torch.rand(1, 3, 600, 800), OneKeypoint()
+    with pytest.warns(UserWarning, match="focal length is 1000 px"):
+        assert float(metric_keypoints(model, image, K).depths) == 2.0
+    assert float(metric_keypoints(model, image, K, "depth").depths) == 4.0
+    resized = metric_keypoints(model, image, K, "resize")
+    assert model.seen == (300, 400)
+    assert float(resized.depths) == 2.0
+    np.testing.assert_allclose(resized.keypoints[0, 0], [399.5, 299.5], atol=1e-4)
+
+
+def test_large_images_are_shrunk_and_the_focal_length_with_them() -> None:
+    K = torch.tensor([[1000.0, 0, 400], [0, 1000, 300], [0, 0, 1]])
+    model = OneKeypoint()
+    found = metric_keypoints(model, torch.rand(1, 3, 600, 800), K, resize_max=400)  # 500 px there: no warning
+    assert model.seen == (300, 400)
+    assert float(found.depths) == 2.0
+    np.testing.assert_allclose(found.keypoints[0, 0], [399.5, 299.5], atol=1e-4)
