@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 
 from mickey_hloc.datasets.pair_sources import open_source
+from mickey_hloc.registry import make_options
 from mickey_hloc.training.baselines import judge_with_baselines
-from mickey_hloc.training.config import build, read_config
+from mickey_hloc.training.config import read_config
 from mickey_hloc.training.data import PairData
 from mickey_hloc.training.options import TrainConfig
 from mickey_hloc.training.run import build_model
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_intermixed_args()
     torch.set_num_threads(args.threads)
-    config = build(TrainConfig, read_config(args.config, args.overrides), "")
+    config = make_options(TrainConfig, read_config(args.config, args.overrides), "")
     if args.weights.endswith(".ckpt"):
         model = build_model(dataclasses.replace(config, init_from=args.weights)).eval()
     else:

@@ -12,7 +12,6 @@ from mickey_hloc.datasets.folder_pairs import FolderSource
 from mickey_hloc.datasets.mapfree_pairs import MapFreeSource
 from mickey_hloc.datasets.pairs import PairAugmentation, PairDataset
 from mickey_hloc.datasets.scannet_pairs import ScanNetSource
-from mickey_hloc.datasets.synthetic import PairOptions
 from mickey_hloc.datasets.synthetic_pairs import RoomPairs, SyntheticSource
 from mickey_hloc.depth import get_depth_source
 from mickey_hloc.registry import make_options, unknown_name
@@ -37,10 +36,6 @@ def make_source(values: Mapping[str, Any], where: str) -> PairSource:
     kind = values.pop("kind", None)
     if kind not in SOURCES:
         raise unknown_name(f"kind of {where}", str(kind), SOURCES)
-    if kind == "synthetic" and "views" in values:
-        ranges = {k: tuple(v) if isinstance(v, list) else v for k, v in values["views"].items()}
-        values["views"] = make_options(PairOptions, ranges, where=f"{where}.views")
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return make_options(SOURCES[kind], values, where=where)
 
 

@@ -9,6 +9,7 @@ from mickey_hloc.registry import Registry
 
 DEPTH_SOURCES: Registry[DepthSource] = Registry(
     "depth source",
+    DepthSource,
     {
         "constant": "mickey_hloc.depth.constant:ConstantDepth",
         "mickey": "mickey_hloc.depth.mickey:MickeyDepth",

@@ -6,7 +6,8 @@ from mickey_hloc.features.base import LocalExtractor
 from mickey_hloc.registry import Registry
 
 EXTRACTORS: Registry[LocalExtractor] = Registry(
-    "local extractor",
+    "feature",
+    LocalExtractor,
     {
         "hloc": "mickey_hloc.hloc_plugin.hosted_features:HostedExtractor",
         "mickey": "mickey_hloc.features.mickey:MickeyExtractor",

@@ -6,7 +6,8 @@ from mickey_hloc.matching.base import FeatureMatcher, ImageMatcher
 from mickey_hloc.registry import Registry
 
 FEATURE_MATCHERS: Registry[FeatureMatcher] = Registry(
-    "matcher of features",
+    "matcher",
+    FeatureMatcher,
     {
         "hloc": "mickey_hloc.hloc_plugin.hosted_matching:HostedFeatureMatcher",
         "mickey": "mickey_hloc.matching.mickey:DualSoftmaxMatcher",
@@ -14,7 +15,7 @@ FEATURE_MATCHERS: Registry[FeatureMatcher] = Registry(
     },
 )
 IMAGE_MATCHERS: Registry[ImageMatcher] = Registry(
-    "matcher of images", {"hloc": "mickey_hloc.hloc_plugin.hosted_matching:HostedImageMatcher"}
+    "matcher of images", ImageMatcher, {"hloc": "mickey_hloc.hloc_plugin.hosted_matching:HostedImageMatcher"}
 )
 
 

@@ -45,6 +45,7 @@ class Encoder(nn.Module):
 
 ENCODERS: Registry[Encoder] = Registry(
     "encoder",
+    Encoder,
     {
         "dinov2": "mickey_hloc.model.encoder:DinoV2",
         "disk": "mickey_hloc.model.encoders.disk:DiskGrid",

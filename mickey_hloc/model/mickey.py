@@ -72,9 +72,7 @@ class MicKeyOptions:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> MicKeyOptions:
         """From plain values, as read from json or yaml; unknown keys are errors."""
-        heads = ("offset", "depth", "score", "descriptor")
-        nested = {h: make_options(HeadOptions, values[h], where=f"head {h}") for h in heads if h in values}
-        return make_options(cls, {**values, **nested}, where="the model")
+        return make_options(cls, values, where="the model")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for json."""

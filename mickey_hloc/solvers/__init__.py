@@ -8,6 +8,7 @@ from mickey_hloc.solvers.base import PoseProblem, Solver, View
 
 SOLVERS: Registry[Solver] = Registry(
     "solver",
+    Solver,
     {
         "probabilistic": "mickey_hloc.solvers.probabilistic:ProbabilisticSolver",
         "procrustes": "mickey_hloc.solvers.procrustes:ProcrustesSolver",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from mickey_hloc.geometry import backproject
 from mickey_hloc.geometry.camera import check_shape
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.registry import make_options
+from mickey_hloc.registry import Part
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,19 +81,16 @@ class PoseProblem:
             check_shape("probability", self.probability, n0, n1)
 
 
-class Solver(ABC):
+class Solver(Part, ABC):
     """Base of all solvers: checks the options and the input, then calls ``_solve``.
 
     A subclass defines ``Options`` (a frozen dataclass with the defaults), says what it ``needs``, and implements
     ``_solve``. The same seed gives the same pose.
     """
 
-    Options: ClassVar[type]
+    kind = "solver"
     needs: ClassVar[Literal["matches", "probability"]]
     min_correspondences: ClassVar[int] = 3
-
-    def __init__(self, **options: Any) -> None:
-        self.options: Any = make_options(self.Options, options, where=f"solver {type(self).__name__}")
 
     @property
     def uses_depth_maps(self) -> bool:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.registry import CheckedOptions, require
 from mickey_hloc.solvers.base import PoseProblem
 from mickey_hloc.solvers.chance import (
     log10_false_alarms,
@@ -23,13 +24,12 @@ from mickey_hloc.solvers.chance import (
     wilson_lower_bound,
     wrong_pairs,
 )
-from mickey_hloc.solvers.option_checks import require, require_types
 
 Residual = Callable[[Tensor], Tensor]  # (P, 2) keypoint indices -> (P,) residuals, NaN or inf where undefined
 
 
 @dataclass(frozen=True)
-class SupportOptions:
+class SupportOptions(CheckedOptions):
     """When a solver claims a pose; the Options of every solver inherit these.
 
     Attributes:
@@ -49,7 +49,7 @@ class SupportOptions:
     chance_pairs: int = 200_000
 
     def __post_init__(self) -> None:
-        require_types(self)
+        super().__post_init__()
         require(self, "min_inliers", self.min_inliers >= 1, "at least 1")
         require(self, "max_rotation_std_deg", self.max_rotation_std_deg > 0, "positive")
         require(self, "distinct_px", self.distinct_px > 0, "positive")

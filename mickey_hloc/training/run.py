@@ -17,7 +17,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.text import read_text
 from mickey_hloc.model.mickey import MicKey
-from mickey_hloc.training.config import build
+from mickey_hloc.registry import make_options
 from mickey_hloc.training.curves import draw_curves
 from mickey_hloc.training.data import PairData
 from mickey_hloc.training.disk_start import start_from_disk
@@ -61,7 +61,7 @@ def train(values: Mapping[str, Any]) -> RunResult:
     Raises:
         InputError: the configuration, the data or the weights cannot be used, or the run was begun with another one.
     """
-    config = build(TrainConfig, values, "")
+    config = make_options(TrainConfig, values, "")
     folder = Path(config.output) / config.name
     last = folder / "checkpoints" / "last.ckpt"
     _hold_config(folder / "config.yaml", values, resumes=last.is_file())

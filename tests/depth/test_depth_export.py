@@ -181,7 +181,10 @@ def test_command_with_wrong_input(
         (f"depth constant:2 --images {tmp_path}/absent --name x", "No image folder"),
         (f"depth constant:2 --images {tmp_path}/nothing --name x", "has no images"),
         (f"depth constant:2 {common} --option metres", "KEY=VALUE"),
-        (f"depth png:sensor {common} --option metres_per_unit=[", "positive number"),
+        (
+            f"depth png:sensor {common} --option metres_per_unit=[",
+            "metres_per_unit of depth source PngDepth must be a number",
+        ),
         (f"depth png:sensor --images {scenes} --name sensor", "onto itself"),
         (f"depth png:absent {common}", "No depth file"),
         (f"depth {common} --matches {matches}", "needs --features"),

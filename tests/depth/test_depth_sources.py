@@ -108,7 +108,7 @@ def test_missing_image_folder_and_unknown_options(tmp_path: Path) -> None:
         get_depth_source("png:sensor", tmp_path, metres_per_step=1)
     with pytest.raises(InputError, match="no options"):
         get_depth_source("constant:1", tmp_path, metres=1)
-    with pytest.raises(InputError, match="Unknown sampling"):
+    with pytest.raises(InputError, match="sampling of depth source PngDepth must be one of bilinear, truncated"):
         get_depth_source("png:sensor", tmp_path, sampling="nearest")
 
 

@@ -201,7 +201,7 @@ def test_sift_needs_no_weights(images, tmp_path):
     ("change", "message"),
     [
         ({"model": {"name": "sift", "max_keypoint": 5}}, "Unknown option 'max_keypoint'.*known:.*max_keypoints"),
-        ({"model": {"name": "swift"}}, "Unknown local extractor 'swift' .did you mean 'sift'"),
+        ({"model": {"name": "swift"}}, "Unknown feature 'swift' .did you mean 'sift'"),
         ({"preprocessing": {"resize": 5}}, "Unknown option 'resize' of preprocessing"),
         ({"preprocessing": {"interpolation": "cv2_best"}}, "Unknown interpolation 'cv2_best'"),
         ({"preprocessing": {"resize_max": 0}}, "resize_max is 0"),

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from mickey_hloc.training.config import build
+from mickey_hloc.registry import make_options
 from mickey_hloc.training.data import PairData
 from mickey_hloc.training.lightning import PoseTraining
 from mickey_hloc.training.options import TrainConfig
@@ -28,7 +28,7 @@ class KeepGradient(Callback):
 
 def main(settings: Path) -> None:
     told = json.loads(settings.read_text())
-    config = build(TrainConfig, told["config"], "")
+    config = make_options(TrainConfig, told["config"], "")
     torch.manual_seed(0)
     model = build_model(config)
     # Batch statistics are of one process (on GPUs trainer.sync_batchnorm joins them), so they are left out here.

@@ -7,7 +7,8 @@ from typing import Literal
 import pytest
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.training.config import build, merge, read_config
+from mickey_hloc.registry import make_options
+from mickey_hloc.training.config import merge, read_config
 from mickey_hloc.training.options import TrainConfig
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
@@ -33,10 +34,10 @@ class Outer:
 
 def test_nested_values_become_dataclasses() -> None:
     values = {"name": "x", "limit": "1e-4", "devices": 2, "inner": {"rate": 1, "sizes": [3], "pair": [4, 5]}}
-    built = build(Outer, values, "")
+    built = make_options(Outer, values, "")
     assert built == Outer("x", limit=1e-4, devices=2, inner=Inner(1.0, (3,), (4, 5)))
     assert isinstance(built.inner.rate, float)
-    assert build(Outer, {"name": "x", "limit": None}, "").limit is None
+    assert make_options(Outer, {"name": "x", "limit": None}, "").limit is None
 
 
 @pytest.mark.parametrize(
@@ -44,22 +45,22 @@ def test_nested_values_become_dataclasses() -> None:
     [
         ({}, "lacks 'name'"),
         ({"name": "x", "nmae": 1}, "'nmae'"),
-        ({"name": "x", "count": 1.5}, "count must be int"),
-        ({"name": "x", "count": True}, "count must be int"),
-        ({"name": "x", "flag": 1}, "flag must be bool"),
-        ({"name": 3}, "name must be str"),
-        ({"name": "x", "limit": "high"}, "limit must be a number"),
+        ({"name": "x", "count": 1.5}, "count of the configuration must be a whole number"),
+        ({"name": "x", "count": True}, "count of the configuration must be a whole number"),
+        ({"name": "x", "flag": 1}, "flag of the configuration must be true or false"),
+        ({"name": 3}, "name of the configuration must be a text"),
+        ({"name": "x", "limit": "high"}, "limit of the configuration must be a number"),
         ({"name": "x", "inner": {"rat": 1}}, "inner"),
         ({"name": "x", "inner": 3}, "inner must be a mapping"),
-        ({"name": "x", "inner": {"kind": "c"}}, "inner.kind must be one of a, b"),
+        ({"name": "x", "inner": {"kind": "c"}}, "kind of inner must be one of a, b"),
         ({"name": "x", "inner": {"pair": [1]}}, "list of 2"),
-        ({"name": "x", "inner": {"sizes": 4}}, "sizes must be a list"),
-        ({"name": "x", "inner": {"sizes": ["a"]}}, "sizes must be int"),
+        ({"name": "x", "inner": {"sizes": 4}}, "sizes of inner must be a list"),
+        ({"name": "x", "inner": {"sizes": ["a"]}}, "sizes of inner must be a whole number"),
     ],
 )
 def test_mistakes_are_named(values: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        build(Outer, values, "")
+        make_options(Outer, values, "")
 
 
 def test_base_file_and_command_line(tmp_path: Path) -> None:
@@ -100,12 +101,12 @@ def test_wrong_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_shipped_configurations_are_valid(path: Path) -> None:
-    config = build(TrainConfig, read_config(path), "")
+    config = make_options(TrainConfig, read_config(path), "")
     assert config.data.val is not None or config.name == "disk_folder"
 
 
 def test_defaults_are_the_published_settings() -> None:
-    config = build(TrainConfig, {"name": "x", "data": {"train": {"kind": "mapfree", "root": "r"}}}, "")
+    config = make_options(TrainConfig, {"name": "x", "data": {"train": {"kind": "mapfree", "root": "r"}}}, "")
     loss, optimizer = config.loss, config.optimizer
     assert (loss.num_sets, loss.num_hypotheses, loss.num_samples, loss.sample_size) == (20, 20, 512, 8)
     assert (loss.inlier_threshold_m, loss.score_threshold_m, loss.score_temperature) == (0.15, 0.3, 20.0)

@@ -11,7 +11,7 @@ pytest.importorskip("tensorboard")
 
 from mickey_hloc.cli import main
 from mickey_hloc.errors import InputError, WeightsError
-from mickey_hloc.training.config import build
+from mickey_hloc.registry import make_options
 from mickey_hloc.training.curves import read_curves
 from mickey_hloc.training.feature_cache import FeatureCache
 from mickey_hloc.training.options import TrainConfig
@@ -121,7 +121,7 @@ def test_frozen_encoder_with_cache(world: Path, tmp_path: Path) -> None:
     state = state_of(result.folder / "checkpoints/last.ckpt")
     assert not any(key.startswith("model.encoder.") for key in state)
     assert load_model(result.model, device="cpu").encoder.frozen
-    config = build(TrainConfig, values, "")
+    config = make_options(TrainConfig, values, "")
     built = build_model(config)
     from mickey_hloc.training.data import PairData
 
@@ -201,7 +201,7 @@ def test_export_for_larger_images(world: Path, tmp_path: Path) -> None:
     assert model.options.training_focal_px == 160.0
     images = torch.rand(1, 3, 64, 96)
     plain = build_model(
-        build(TrainConfig, {**values, "init_from": str(tmp_path / "runs/tiny/checkpoints/last.ckpt")}, "")
+        make_options(TrainConfig, {**values, "init_from": str(tmp_path / "runs/tiny/checkpoints/last.ckpt")}, "")
     )
     with torch.no_grad():
         large, small = model(images), plain.eval()(torch.nn.functional.avg_pool2d(images, 2))
@@ -229,7 +229,7 @@ def test_synthetic_rooms_without_any_data(tmp_path: Path) -> None:
         ({"export_pool": 2, "model": {"encoder": "disk"}}, "convolutional"),
         ({"data__workers": -1}, "workers"),
         ({"optimizer__schedule": "step"}, "constant, cosine"),
-        ({"data__batch_size": "many"}, r"data\.batch_size must be int"),
+        ({"data__batch_size": "many"}, r"batch_size of data must be a whole number"),
         ({"model__widths": 3}, "widths"),
         ({"data__train": 3}, "data.train"),
     ],
@@ -241,7 +241,7 @@ def test_wrong_configurations(world: Path, tmp_path: Path, changes: dict[str, ob
 
 def test_trainer_is_told_what_the_configuration_says(world: Path, tmp_path: Path) -> None:
     values = tiny_values(world, tmp_path, trainer__accumulate=4, optimizer__clip_norm=2.5, trainer__keep_epochs=2)
-    config = build(TrainConfig, values, "")
+    config = make_options(TrainConfig, values, "")
     trainer = make_trainer(config, tmp_path)
     assert trainer.accumulate_grad_batches == 4
     assert trainer.gradient_clip_val == 2.5

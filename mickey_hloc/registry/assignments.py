@@ -1,0 +1,39 @@
+"""``KEY=VALUE`` on the command line, the same for every command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from mickey_hloc.errors import InputError
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """``["max_error_m=0.05", "feature.resize_max=640"]`` as nested values: ``{"max_error_m": 0.05, "feature": {...}}``.
+
+    Values are read as yaml; numbers that yaml takes for words (1e-4, inf) are understood where an option is a number.
+
+    Raises:
+        InputError: no ``KEY=VALUE``, no yaml, or a key that is both a value and a group of values.
+    """
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        path = [part.strip() for part in key.split(".")]
+        if not equals or not all(path):
+            raise InputError(f"'{assignment}' is not KEY=VALUE; write for example max_error_m=0.05.")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(
+                f"The value in '{assignment}' cannot be read; write a number, true, false, a word or a list."
+            ) from error
+        inner = values
+        for part in path[:-1]:
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise InputError(f"'{assignment}': '{part}' was given a value before; it cannot have parts as well.")
+        inner[path[-1]] = value
+    return values

@@ -1,0 +1,168 @@
+"""From plain values (yaml, the command line, keyword arguments) to typed options; every wrong value is one sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mickey_hloc.errors import InputError
+
+T = TypeVar("T")
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+
+
+def make_options(cls: type[T], values: Any, where: str) -> T:
+    """An options dataclass, and those inside it, from plain values; strict in keys and types.
+
+    Numbers become float where a float is declared, lists become tuples where a tuple is, and mappings become the
+    dataclass that a field declares. A field whose metadata has ``build`` is made by that function of (value, where).
+
+    Args:
+        cls: a frozen dataclass whose defaults are the defaults.
+        values: a mapping of values by field name.
+        where: whose options these are, for the message, e.g. "solver procrustes"; empty for a whole configuration.
+
+    Raises:
+        InputError: an unknown or missing key, a value of the wrong type, or one that the dataclass refuses.
+    """
+    path, where = where, where or "the configuration"
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where} must be a mapping of names to values, got {values!r}.")
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(str(key) for key in values if key not in fields)
+    if unknown:
+        known = ", ".join(sorted(fields)) or "none"
+        raise InputError(f"Unknown option {', '.join(map(repr, unknown))} of {where}; known: {known}.")
+    missing = [name for name, field in fields.items() if name not in values and _is_required(field)]
+    if missing:
+        raise InputError(f"{where} lacks {', '.join(map(repr, missing))}.")
+    hints = typing.get_type_hints(cls)
+    built = {key: _field_value(fields[key], hints[key], value, path) for key, value in values.items()}
+    return cls(**built)
+
+
+class CheckedOptions:
+    """Base of options dataclasses: constructing one checks and converts its values as ``make_options`` does.
+
+    A subclass with a ``__post_init__`` of its own calls this one first.
+    """
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            converted = _field_value(field, hints[field.name], value, type(self).__name__)
+            if converted is not value:
+                object.__setattr__(self, field.name, converted)
+
+
+def require(options: object, name: str, holds: bool, what: str) -> None:
+    """Raise unless an option has a value that makes sense.
+
+    Raises:
+        InputError: ``holds`` is false; the message says that the option must be ``what``.
+    """
+    if not holds:
+        raise InputError(f"Option {name} must be {what}, got {getattr(options, name)!r}.")
+
+
+def _inside(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _field_value(field: dataclasses.Field[Any], hint: Any, value: Any, where: str) -> Any:
+    build = field.metadata.get("build")
+    if build is not None and value is not None and isinstance(value, Mapping):
+        return build(value, _inside(where, field.name))
+    return _convert(value, hint, field.name, where)
+
+
+def _convert(value: Any, hint: Any, name: str, where: str) -> Any:
+    """A value as the type of a field; ``name`` and ``where`` are for the message."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any or (dataclasses.is_dataclass(hint) and isinstance(value, typing.cast(type, hint))):
+        return value
+    if dataclasses.is_dataclass(hint):
+        return make_options(typing.cast(type, hint), value, _inside(where, name))
+    if origin in (typing.Union, types.UnionType):
+        return _convert_union(value, arguments, name, where)
+    if origin in (tuple, Sequence, list) or hint in (tuple, list):
+        return _convert_sequence(value, origin or hint, arguments, name, where)
+    if origin is typing.Literal:
+        fits, wanted = (
+            any(value == c and type(value) is type(c) for c in arguments),
+            f"one of {', '.join(map(str, arguments))}",
+        )
+    elif isinstance(origin, type):  # Mapping[str, Any] and the like
+        fits, wanted = isinstance(value, origin), "a mapping of names to values"
+    else:
+        return _convert_plain(value, hint, name, where)
+    if not fits:
+        raise _wrong(name, where, wanted, value)
+    return value
+
+
+def _convert_plain(value: Any, hint: Any, name: str, where: str) -> Any:
+    converted = value
+    if hint is float:
+        converted = _as_float(value)
+    elif hint is Path and isinstance(value, str):
+        converted = Path(value)
+    elif hint is str and isinstance(value, Path):
+        converted = str(value)
+    # bool is an int to Python, but not to the reader of a configuration
+    fits = type(converted) is hint if hint in (bool, int, float, str) else isinstance(converted, hint)
+    if not fits or (hint is float and math.isnan(converted)):
+        raise _wrong(name, where, _WORDS.get(hint, f"a {getattr(hint, '__name__', hint)}"), value)
+    return converted
+
+
+def _as_float(value: Any) -> Any:
+    """Numbers as float, also those that yaml takes for words: 1e-4 has no point, inf no dot in front."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        is_word = value.strip().lstrip("+-.").lower() in ("inf", "infinity") or "e" in value.lower()
+        try:
+            return float(value.strip().replace(".inf", "inf")) if is_word else value
+        except ValueError:
+            return value
+    return float(value) if isinstance(value, int) else value
+
+
+def _convert_union(value: Any, arguments: tuple[Any, ...], name: str, where: str) -> Any:
+    """The first of several types that the value fits."""
+    if value is None and type(None) in arguments:
+        return None
+    wanted = [a for a in arguments if a is not type(None)]
+    for option in wanted[:-1]:
+        try:
+            return _convert(value, option, name, where)
+        except InputError:
+            continue
+    return _convert(value, wanted[-1], name, where)
+
+
+def _convert_sequence(value: Any, kind: Any, arguments: tuple[Any, ...], name: str, where: str) -> Any:
+    if not isinstance(value, (list, tuple)):
+        raise _wrong(name, where, "a list", value)
+    if kind is tuple and arguments and arguments[-1] is not Ellipsis:
+        if len(value) != len(arguments):
+            raise _wrong(name, where, f"a list of {len(arguments)} values", value)
+        return tuple(_convert(v, a, name, where) for v, a in zip(value, arguments, strict=True))
+    item = arguments[0] if arguments else Any
+    converted = [_convert(v, item, name, where) for v in value]
+    return converted if kind is list else tuple(converted)
+
+
+def _wrong(name: str, where: str, what: str, value: Any) -> InputError:
+    return InputError(f"Option {name} of {where or 'the configuration'} must be {what}, got {value!r}.")
