@@ -13,18 +13,34 @@ if TYPE_CHECKING:
     from mickey_hloc.hloc_plugin import register as register
     from mickey_hloc.model.mickey import MetricKeypoints as MetricKeypoints
     from mickey_hloc.model.mickey import MicKey as MicKey
+    from mickey_hloc.two_view.estimator import TwoViewEstimator as TwoViewEstimator
     from mickey_hloc.two_view.estimator import estimate_relative_pose as estimate_relative_pose
+    from mickey_hloc.two_view.method import Method as Method
+    from mickey_hloc.two_view.result import Photo as Photo
     from mickey_hloc.weights.checkpoints import load_model as load_model
 
 _EXPORTS = {
     "register": "mickey_hloc.hloc_plugin",
     "load_model": "mickey_hloc.weights.checkpoints",
+    "Method": "mickey_hloc.two_view.method",
     "MetricKeypoints": "mickey_hloc.model.mickey",
     "MicKey": "mickey_hloc.model.mickey",
     "RelativePose": "mickey_hloc.geometry.relative_pose",
+    "Photo": "mickey_hloc.two_view.result",
+    "TwoViewEstimator": "mickey_hloc.two_view.estimator",
     "estimate_relative_pose": "mickey_hloc.two_view.estimator",
 }
-__all__ = ["MetricKeypoints", "MicKey", "RelativePose", "estimate_relative_pose", "load_model", "register"]
+__all__ = [
+    "Method",
+    "MetricKeypoints",
+    "MicKey",
+    "Photo",
+    "RelativePose",
+    "TwoViewEstimator",
+    "estimate_relative_pose",
+    "load_model",
+    "register",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,103 +7,80 @@ of the pairs nor interruptions change a pose.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tqdm import tqdm
 
-from mickey_hloc.confs import DEFAULT_WEIGHTS
 from mickey_hloc.depth import get_depth_source
 from mickey_hloc.errors import InputError
-from mickey_hloc.features.mickey import stored_matcher
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.cameras import read_cameras
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.matches import MatchFile
-from mickey_hloc.io.origin import origin_text
+from mickey_hloc.io.origin import ORIGIN_KEY, origin_text
 from mickey_hloc.io.pairs import Pair, read_pairs
-from mickey_hloc.io.pose_journal import PoseJournal
-from mickey_hloc.registry import make_options, unknown_name
+from mickey_hloc.io.pose_journal import PoseJournal, combined
+from mickey_hloc.matching.mickey import dual_softmax
+from mickey_hloc.registry import CheckedOptions, ConfTable, make_options
 from mickey_hloc.solvers import SOLVERS, Solver, get_solver
+from mickey_hloc.two_view.problem import ProblemBuilder, correspondences_for
 from mickey_hloc.two_view.solving import SolvedPair, lacks_input, solve_pairs
-from mickey_hloc.two_view.stored import Correspondences, ProblemLoader, problem_checksum
-from mickey_hloc.weights.checkpoints import load_matcher
+from mickey_hloc.two_view.stored import StoredPairs
 
 
 @dataclass(frozen=True)
-class PoseConf:
-    """A named conf of this step.
+class PoseConf(CheckedOptions):
+    """A conf of this step.
 
     Attributes:
         output: name of the poses file, without its end.
         solver: ``name`` of the solver and its options.
         correspondences: "matches" from the matches file; "descriptors" for MicKey's full correspondence probability
             from the features file, where no matches file is needed.
-        depth: spec of the depth source, see ``mickey_hloc.depth.SPECS``; None: the depths stored with the keypoints.
+        depth: spec of the depth source, see ``mickey_hloc.depth``; None: the depths stored with the keypoints.
+        depth_options: options of the depth source.
+        focal_correction: "depth": MicKey's depth times f / f_train.
         weights: of MicKey, for "descriptors" where the features file does not tell its temperature and dustbin value
             (files made by hloc's own step).
-        seed: another seed, other draws.
+        seed: of the solver's draws; every pair has the same one.
     """
 
     output: str
     solver: Mapping[str, Any]
-    correspondences: str = "matches"
+    correspondences: Literal["matches", "descriptors"] = "matches"
     depth: str | None = None
-    weights: str = DEFAULT_WEIGHTS
+    depth_options: Mapping[str, Any] = field(default_factory=dict)
+    focal_correction: Literal["none", "depth", "resize"] = "none"
+    weights: str = "mickey"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.correspondences not in ("matches", "descriptors"):
-            raise InputError(f"Unknown correspondences '{self.correspondences}'; choose matches or descriptors.")
+        super().__post_init__()
         if "name" not in self.solver:
             raise InputError("The poses conf's solver has no 'name'.")
 
-    @classmethod
-    def from_dict(cls, conf: Mapping[str, Any]) -> PoseConf:
-        """From a plain mapping; unknown keys are errors.
 
-        Raises:
-            InputError: an unknown or missing key.
-        """
-        for key in ("output", "solver"):
-            if key not in conf:
-                raise InputError(f"The poses conf has no '{key}'.")
-        return make_options(cls, conf, where="the poses conf")
+def get_conf(name: str, **options: Any) -> dict[str, Any]:
+    """A conf by name: every solver on any features and matches, or "mickey" on MicKey's own features.
 
-    def problem_kind(self, solver: Solver) -> Correspondences:
-        """What the solver's problems are made from.
-
-        Raises:
-            InputError: the solver cannot use what the conf names.
-        """
-        if self.correspondences == "matches":
-            return "matches" if solver.needs == "matches" else "match_probability"
-        if solver.needs != "probability":
-            raise InputError(f"Solver '{self.solver['name']}' needs matches; set correspondences to matches.")
-        return "descriptor_probability"
-
-
-# By name, as in hloc: MicKey's own features, and every solver on any features and matches.
-confs: dict[str, dict[str, Any]] = {
-    "mickey": {"output": "poses-mickey", "solver": {"name": "probabilistic"}, "correspondences": "descriptors"},
-    **{name: {"output": f"poses-{name}", "solver": {"name": name}} for name in SOLVERS.names},
-}
-
-
-def get_conf(name: str) -> dict[str, Any]:
-    """A copy of a named conf.
+    Args:
+        options: of the solver.
 
     Raises:
         InputError: an unknown name; the message lists the known ones.
     """
-    if name not in confs:
-        raise unknown_name("poses conf", name, confs)
-    return copy.deepcopy(confs[name])
+    if name == "mickey":
+        return {**get_conf("probabilistic", **options), "output": "poses-mickey", "correspondences": "descriptors"}
+    SOLVERS.create(name, **options)
+    return {"output": f"poses-{name}", "solver": {"name": name, **options}}
+
+
+confs = ConfTable(SOLVERS, get_conf)  # by name
 
 
 def main(
@@ -147,28 +124,45 @@ def main(
     Raises:
         InputError: wrong input; or the file was made with other settings, from other input, or has other pairs.
     """
-    parsed = PoseConf.from_dict(conf)
+    parsed = make_options(PoseConf, conf, "the poses conf")
     if batch_size < 1 or num_workers < 1:
         raise InputError(f"batch_size is {batch_size} and num_workers {num_workers}; both must be at least 1.")
     wanted = read_pairs(Path(pairs))
     path = _output_path(parsed, export_dir, output)
-    solver = get_solver(**parsed.solver)
+    options = dict(parsed.solver)
+    solver = get_solver(str(options.pop("name")), **options)
     with ExitStack() as stack:
-        loader = _open_loader(parsed, solver, features, features_ref, matches, intrinsics, image_dir, device, stack)
-        journal = stack.enter_context(PoseJournal(path, _origin(parsed, solver, loader), overwrite))
-        _check_journal(journal, loader, wanted)
+        files = _Files(features, features_ref, matches, intrinsics, image_dir)
+        stored = _open(parsed, solver, files, device, stack)
+        journal = stack.enter_context(PoseJournal(path, _origin(parsed, solver, stored), overwrite))
+        _check_journal(journal, stored, wanted)
         missing = [pair for pair in wanted if pair not in journal.poses or lacks_input(journal.poses[pair])]
         unusable: dict[Pair, RelativePose] = {}
         done = len(wanted) - len(missing)
         with tqdm(total=len(wanted), initial=done, desc="poses", unit="pair", disable=not progress) as bar:
-            stream = solve_pairs(loader, solver, missing, parsed.seed, num_workers)
+            stream = solve_pairs(stored, solver, missing, parsed.seed, num_workers)
             while batch := list(islice(stream, batch_size)):
                 unusable |= {solved.pair: solved.pose for solved in batch if lacks_input(solved.pose)}
-                usable = {solved.pair: solved.pose for solved in batch if solved.pair not in unusable}
-                journal.add(usable, _witness(batch))
+                _store(journal, [solved for solved in batch if solved.pair not in unusable])
                 bar.update(len(batch))
         journal.finish(wanted, unusable)
     return path
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What the poses are made from; see ``main``."""
+
+    features: Path
+    features_ref: Path | None
+    matches: Path | None
+    intrinsics: Path
+    image_dir: Path | None
+
+
+def _store(journal: PoseJournal, batch: Sequence[SolvedPair]) -> None:
+    inputs = {solved.pair: solved.checksum for solved in batch if solved.checksum is not None}
+    journal.add({solved.pair: solved.pose for solved in batch}, inputs)
 
 
 def _output_path(conf: PoseConf, export_dir: Path | None, output: Path | None) -> Path:
@@ -179,48 +173,44 @@ def _output_path(conf: PoseConf, export_dir: Path | None, output: Path | None) -
     return Path(export_dir) / f"{conf.output}.txt"
 
 
-def _origin(conf: PoseConf, solver: Solver, loader: ProblemLoader) -> str:
-    """What decides the poses besides the input files, whose content is checked on a pair instead."""
-    options = {**vars(solver.options), "name": conf.solver["name"]}
+def _origin(conf: PoseConf, solver: Solver, stored: StoredPairs) -> str:
+    """What decides the poses besides the content of the input files, whose checksums are kept for each pair."""
+    files = [*stored.features, *([] if stored.matches is None else [stored.matches])]
     kept: dict[str, Any] = {
-        "solver": options,
+        "solver": {**solver.identity(), "name": solver.name},
         "correspondences": conf.correspondences,
         "depth": conf.depth,
+        "depth_options": dict(conf.depth_options),
+        "focal_correction": conf.focal_correction,
         "seed": conf.seed,
+        "inputs": sorted({str(file.attributes.get(ORIGIN_KEY)) for file in files}),
     }
-    if loader.matcher is not None:
-        kept["matcher"] = [float(loader.matcher.temperature), loader.matcher.dustbin_score.item()]
+    softmax = stored.builder.dual_softmax
+    if softmax is not None:
+        kept["matcher"] = [float(softmax.temperature), softmax.dustbin_score.item()]
     return origin_text(kept)
 
 
-def _open_loader(
-    conf: PoseConf,
-    solver: Solver,
-    features: Path,
-    features_ref: Path | None,
-    matches: Path | None,
-    intrinsics: Path,
-    image_dir: Path | None,
-    device: str,
-    stack: ExitStack,
-) -> ProblemLoader:
-    kind = conf.problem_kind(solver)
-    file0 = stack.enter_context(FeatureFile(Path(features)))
-    file1 = file0 if features_ref is None else stack.enter_context(FeatureFile(Path(features_ref)))
-    match_file, matcher = None, None
+def _open(conf: PoseConf, solver: Solver, files: _Files, device: str, stack: ExitStack) -> StoredPairs:
+    kind = correspondences_for(solver, conf.correspondences == "descriptors")
+    file0 = stack.enter_context(FeatureFile(Path(files.features)))
+    file1 = file0 if files.features_ref is None else stack.enter_context(FeatureFile(Path(files.features_ref)))
+    match_file, softmax = None, None
     if kind == "descriptor_probability":
-        matcher = (stored_matcher(file0.attributes) or load_matcher(conf.weights)).to(device)
-    elif matches is None:
-        raise InputError(f"Solver '{conf.solver['name']}' needs a matches file: give matches.")
+        softmax = dual_softmax(file0.attributes, conf.weights)
+    elif files.matches is None:
+        raise InputError(f"Solver '{solver.name}' needs a matches file: give matches.")
     else:
-        match_file = stack.enter_context(MatchFile(Path(matches)))
-    folder = None if image_dir is None else Path(image_dir)
-    depth = None if conf.depth is None else get_depth_source(conf.depth, image_dir=folder, features=Path(features))
-    cameras, dense = read_cameras(Path(intrinsics)), solver.uses_depth_maps
-    return ProblemLoader(file0, file1, cameras, depth, kind, match_file, matcher, depth_maps=dense, device=device)
+        match_file = stack.enter_context(MatchFile(Path(files.matches)))
+    folder = None if files.image_dir is None else Path(files.image_dir)
+    depth = None
+    if conf.depth is not None:
+        depth = get_depth_source(conf.depth, image_dir=folder, features=Path(files.features), **conf.depth_options)
+    builder = ProblemBuilder(kind, softmax, solver.uses_depth_maps, conf.focal_correction, device)
+    return StoredPairs(builder, file0, file1, read_cameras(Path(files.intrinsics)), depth, match_file)
 
 
-def _check_journal(journal: PoseJournal, loader: ProblemLoader, wanted: Sequence[Pair]) -> None:
+def _check_journal(journal: PoseJournal, stored: StoredPairs, wanted: Sequence[Pair]) -> None:
     """Refuse to go on with a file that has other pairs, or whose input has changed since."""
     others = journal.finished - set(wanted)
     if others:
@@ -228,14 +218,23 @@ def _check_journal(journal: PoseJournal, loader: ProblemLoader, wanted: Sequence
             f"{journal.path} has {len(others)} pairs that are not in the pairs file, e.g. {' '.join(min(others))}; "
             "choose another output or overwrite it."
         )
-    if journal.witness is not None:
-        pair, checksum = journal.witness
-        if problem_checksum(loader.load(*pair)) != checksum:
-            raise InputError(
-                f"{journal.path} was made from other features, matches, depths or intrinsics (those of the pair "
-                f"{' '.join(pair)} have changed); choose another output or overwrite it."
-            )
+    had = {pair: checksum for pair, checksum in journal.inputs.items()}
+    solved = [pair for pair in journal.finished if not lacks_input(journal.poses[pair])]
+    now = {pair: _checksum(stored, pair) for pair in dict.fromkeys([*solved, *had])}
+    changed = [pair for pair, checksum in had.items() if now[pair] != checksum]
+    in_order = [now[pair] for pair in journal.poses if pair in set(solved)]
+    if changed or (journal.finished_input is not None and combined(in_order) != journal.finished_input):
+        whose = f" (those of the pair {' '.join(changed[0])} have changed)" if changed else " (they have changed)"
+        raise InputError(
+            f"{journal.path} was made from other features, matches, depths or intrinsics{whose}; choose another output "
+            "or overwrite it."
+        )
+    journal.inputs.update(now)
 
 
-def _witness(batch: Sequence[SolvedPair]) -> tuple[Pair, str] | None:
-    return next(((s.pair, s.checksum) for s in batch if s.checksum is not None), None)
+def _checksum(stored: StoredPairs, pair: Pair) -> str:
+    """Of a pair's input; of one whose input cannot be read any more, no checksum at all."""
+    try:
+        return stored.checksum(*pair)
+    except InputError:
+        return "gone"

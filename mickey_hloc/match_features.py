@@ -22,58 +22,52 @@ from mickey_hloc.io.origin import ORIGIN_KEY
 from mickey_hloc.io.pair_store import PairStore
 from mickey_hloc.io.pairs import Pair, read_pairs
 from mickey_hloc.io.stored_arrays import StoredArrays
-from mickey_hloc.matching import FeatureMatcher, get_feature_matcher
-from mickey_hloc.registry import make_options, unknown_name
+from mickey_hloc.matching import MATCHERS, Matcher, get_matcher
+from mickey_hloc.registry import CheckedOptions, ConfTable, make_options
 
 BATCH = 8  # pairs between two writings
 REQUIRED = ("matches0", "matching_scores0", "features_crc")
 
 
 @dataclass(frozen=True)
-class MatchConf:
-    """A named conf of this step, as in hloc. Attributes: output: name of the file. model: matcher and options."""
+class MatchConf(CheckedOptions):
+    """A conf of this step, as in hloc. Attributes: output: name of the file. model: matcher and options."""
 
     output: str
     model: Mapping[str, Any]
 
-    @classmethod
-    def from_dict(cls, conf: Mapping[str, Any]) -> MatchConf:
-        """From a plain mapping; unknown or missing keys are errors.
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "name" not in self.model:
+            raise InputError("The matching conf's model has no 'name'.")
 
-        Raises:
-            InputError: see above.
-        """
-        for key in ("output", "model"):
-            if key not in conf:
-                raise InputError(f"The matching conf has no '{key}'.")
-        return make_options(cls, conf, where="the matching conf")
-
-    def matcher(self) -> FeatureMatcher:
-        """The matcher that the conf names."""
-        return get_feature_matcher(**self.model)
+    def matcher(self) -> Matcher:
+        """The matcher that the conf describes."""
+        options = dict(self.model)
+        return get_matcher(str(options.pop("name")), **options)
 
 
-# As in hloc, by name.
-confs: dict[str, dict[str, Any]] = {
-    "mickey": {"output": "matches-mickey", "model": {"name": "mickey"}},
-    "nn-mutual": {"output": "matches-nn-mutual", "model": {"name": "nearest", "max_ratio": None}},
-    "nn-ratio": {"output": "matches-nn-ratio.9", "model": {"name": "nearest", "max_ratio": 0.9}},
-}
+def get_conf(name: str, hloc: str = "hloc", **options: Any) -> dict[str, Any]:
+    """The conf of a matcher by name.
 
-
-def get_conf(name: str) -> dict[str, Any]:
-    """A named conf.
+    Args:
+        name: of ours, a dotted path, or of hloc's ``match_features``.
+        hloc: the hloc whose confs are meant where the name is not ours.
+        options: changes to the matcher's options.
 
     Raises:
-        InputError: an unknown name; the message lists the known ones.
+        InputError: an unknown name or option; the message lists the known ones.
     """
-    if name not in confs:
-        raise unknown_name("matching conf", name, confs)
-    return {**confs[name], "model": dict(confs[name]["model"])}
+    matcher = get_matcher(name, hloc, **options)
+    host = {} if name in MATCHERS else {"host": hloc}
+    return {"output": f"matches-{matcher.tag()}", "model": {"name": name, **host, **options}}
+
+
+confs = ConfTable(MATCHERS, get_conf)  # as in hloc, by name
 
 
 def main(
-    conf: Mapping[str, Any],
+    conf: Mapping[str, Any] | Matcher,
     pairs: Path | Sequence[Pair],
     features: Path,
     matches: Path,
@@ -83,7 +77,7 @@ def main(
     """Match pairs of images by their features.
 
     Args:
-        conf: as in ``confs``.
+        conf: as in ``confs``, or the matcher itself.
         pairs: hloc's pairs file, or the pairs.
         features: features file in hloc's layout.
         matches: the matches file. Pairs that it has in either order are not matched again.
@@ -96,11 +90,11 @@ def main(
     Raises:
         InputError: wrong input; or the file was made with another matcher or from other features.
     """
-    matcher = MatchConf.from_dict(conf).matcher()
+    matcher = conf if isinstance(conf, Matcher) else make_options(MatchConf, conf, "the matching conf").matcher()
     wanted = list(read_pairs(pairs) if isinstance(pairs, Path) else pairs)
     with (
         StoredArrays(Path(features)) as stored,
-        PairStore(Path(matches), _origin(conf, matcher, stored), REQUIRED, overwrite) as store,
+        PairStore(Path(matches), _origin(matcher, stored), REQUIRED, overwrite) as store,
     ):
         todo = [pair for pair in store.missing(wanted) if all(name in stored for name in pair)]
         _check_unchanged(Path(matches), wanted, stored)
@@ -114,7 +108,7 @@ def main(
     return Path(matches)
 
 
-def _match(matcher: FeatureMatcher, stored: StoredArrays, pair: Pair, bar: tqdm[Any]) -> dict[str, np.ndarray]:
+def _match(matcher: Matcher, stored: StoredArrays, pair: Pair, bar: tqdm[Any]) -> dict[str, np.ndarray]:
     matches0, scores0 = matcher.match(*(stored.read(name) for name in pair))
     bar.update()
     return {
@@ -124,20 +118,20 @@ def _match(matcher: FeatureMatcher, stored: StoredArrays, pair: Pair, bar: tqdm[
     }
 
 
-def _origin(conf: Mapping[str, Any], matcher: FeatureMatcher, stored: StoredArrays) -> dict[str, Any]:
+def _origin(matcher: Matcher, stored: StoredArrays) -> dict[str, Any]:
     told = stored.attributes.get(ORIGIN_KEY)
     return {
-        "matcher": conf["model"]["name"],
+        "matcher": matcher.name,
         **matcher.identity(),
         "features": json.loads(told) if isinstance(told, str) else None,
     }
 
 
 def _check_unchanged(matches: Path, pairs: Sequence[Pair], stored: StoredArrays) -> None:
-    """Refuse matches that were made from other features; one pair tells.
+    """Refuse matches that were made from other features.
 
     Raises:
-        InputError: they were.
+        InputError: they were; the message names a pair.
     """
     if not matches.exists():
         return
@@ -150,4 +144,3 @@ def _check_unchanged(matches: Path, pairs: Sequence[Pair], stored: StoredArrays)
                         f"{matches} was made from other features (those of {' '.join(pair)} have changed); "
                         "choose another output or overwrite it."
                     )
-                return

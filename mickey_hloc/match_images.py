@@ -6,62 +6,78 @@ through several pairs; for relative poses that only costs accuracy.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.io.image_batches import Preprocessing, load_image
+from mickey_hloc.io.images import read_image
 from mickey_hloc.io.matches import pair_key
 from mickey_hloc.io.pair_store import PairStore
 from mickey_hloc.io.pairs import Pair
-from mickey_hloc.matching import ImageMatcher, get_image_matcher
-from mickey_hloc.registry import make_options
+from mickey_hloc.pair_models import PAIR_MODELS, PairModel, get_pair_model
+from mickey_hloc.pair_models.base import match_photos
+from mickey_hloc.registry import CheckedOptions, ConfTable, make_options
+
+logger = logging.getLogger(__name__)
 
 BATCH = 8  # pairs between two writings
 REQUIRED = ("keypoints0", "keypoints1", "scores", "sizes")
 
 
 @dataclass(frozen=True)
-class ImageMatchConf:
-    """A named conf of this step.
+class ImageMatchConf(CheckedOptions):
+    """A conf of this step.
 
     Attributes:
         output: name of the files, without their end.
-        model: matcher and options.
-        preprocessing: how images are read.
-        dfactor: images are resized to multiples of it, pixels.
+        model: ``name`` of the pair model and its options.
+        preprocessing: how images are read, where it is not the model's default, see ``Preprocessing``.
     """
 
     output: str
     model: Mapping[str, Any]
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    dfactor: int = 1
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
-    @classmethod
-    def from_dict(cls, conf: Mapping[str, Any]) -> ImageMatchConf:
-        """From a nested mapping; unknown keys are errors.
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "name" not in self.model:
+            raise InputError("The matching conf's model has no 'name'.")
 
-        Raises:
-            InputError: see above.
-        """
-        preprocessing = make_options(Preprocessing, conf.get("preprocessing", {}), where="preprocessing")
-        return make_options(cls, {**conf, "preprocessing": preprocessing}, where="the matching conf")
+    def pair_model(self) -> PairModel:
+        """The pair model that the conf describes."""
+        options = {**self.model, **({"preprocessing": dict(self.preprocessing)} if self.preprocessing else {})}
+        return get_pair_model(str(options.pop("name")), **options)
 
-    def matcher(self) -> ImageMatcher:
-        """The matcher that the conf names."""
-        return get_image_matcher(**self.model)
+
+def get_conf(name: str, hloc: str = "hloc", **options: Any) -> dict[str, Any]:
+    """The conf of a pair model by name.
+
+    Args:
+        name: of ours, ``vismatch-<any>``, a dotted path, or of hloc's ``match_dense``.
+        hloc: the hloc whose confs are meant where the name is not ours.
+        options: changes to the model's options.
+
+    Raises:
+        InputError: an unknown name or option; the message lists the known ones.
+    """
+    model = get_pair_model(name, hloc, **options)
+    changed = {key: value for key, value in options.items() if key != "preprocessing"}
+    host = {} if name in PAIR_MODELS or name.startswith("vismatch-") else {"host": hloc}
+    conf = {"output": f"matches-{model.tag()}", "model": {"name": name, **host, **changed}}
+    return conf | ({"preprocessing": options["preprocessing"]} if "preprocessing" in options else {})
+
+
+confs = ConfTable(PAIR_MODELS, get_conf)  # by name
 
 
 def main(
-    conf: Mapping[str, Any],
+    conf: Mapping[str, Any] | PairModel,
     pairs: Sequence[Pair],
     image_dir: Path,
     correspondences: Path,
@@ -71,66 +87,47 @@ def main(
     """Match pairs of images; ``io.pair_keypoints.as_features_and_matches`` turns the result into hloc's files.
 
     Args:
-        conf: see ImageMatchConf.
+        conf: as in ``confs``, or the pair model itself.
         pairs: names relative to ``image_dir``.
         correspondences: the file to write. Pairs that it has in either order are not matched again.
         overwrite: throw away an existing file.
         progress: show a bar on stderr.
 
     Returns:
-        The file: per pair ``keypoints0``, ``keypoints1`` (M, 2) px of the original images, ``scores`` (M,) and
-        ``sizes`` (2, 2), width and height. Pairs with an unreadable image are missing.
+        The file: per pair ``keypoints0``, ``keypoints1`` (M, 2) px of the original images, ``scores`` (M,), ``sizes``
+        (2, 2), width and height, and, of models that have depth, ``depths0``, ``depths1`` (M,) metres. Pairs with an
+        unreadable image are missing and are named in a warning.
 
     Raises:
         InputError: wrong input, or the file was made otherwise.
     """
-    parsed = ImageMatchConf.from_dict(conf)
-    matcher = parsed.matcher()
-    kept = {key: value for key, value in asdict(parsed.preprocessing).items() if key != "globs"}
-    origin = {"matcher": conf["model"]["name"], **matcher.identity(), **kept, "dfactor": parsed.dfactor}
+    model = conf if isinstance(conf, PairModel) else make_options(ImageMatchConf, conf, "the matching conf").pair_model()
+    kept = {key: value for key, value in asdict(model.preprocessing).items() if key != "globs"}
+    origin = {"matcher": model.name, **model.identity(), **kept}
+    unreadable: dict[str, int] = {}
     with PairStore(Path(correspondences), origin, REQUIRED, overwrite) as store:
         todo = store.missing(pairs)
         with tqdm(total=len(pairs), initial=len(pairs) - len(todo), desc="matches", disable=not progress) as bar:
             for start in range(0, len(todo), BATCH):
                 found = {}
                 for pair in todo[start : start + BATCH]:
-                    arrays = _match(matcher, parsed, image_dir, pair)
-                    if arrays is not None:
-                        found[pair_key(*pair)] = arrays
+                    try:
+                        found[pair_key(*pair)] = match_pair(model, image_dir, pair)
+                    except InputError as error:
+                        unreadable[str(error)] = unreadable.get(str(error), 0) + 1
                     bar.update()
                 store.add(found)
         store.finish()
+    for reason, count in unreadable.items():
+        logger.warning("%d pairs are not matched: %s", count, reason)
     return Path(correspondences)
 
 
-def _match(matcher: ImageMatcher, conf: ImageMatchConf, image_dir: Path, pair: Pair) -> dict[str, np.ndarray] | None:
-    try:
-        (image0, size0), (image1, size1) = (load_for_matching(image_dir / name, conf) for name in pair)
-    except InputError:  # the pose step says which image the pair lacks
-        return None
-    keypoints0, keypoints1, scores = matcher.match(image0, image1)
-    return {
-        "keypoints0": to_original(keypoints0, image0, size0),
-        "keypoints1": to_original(keypoints1, image1, size1),
-        "scores": scores.numpy(),
-        "sizes": np.array([size0, size1]),
-    }
-
-
-def load_for_matching(path: Path, conf: ImageMatchConf) -> tuple[Tensor, tuple[int, int]]:
-    """(3 or 1, H, W) float32 in [0, 1] with sides that are multiples of ``dfactor``, and the file's (width, height).
+def match_pair(model: PairModel, image_dir: Path, pair: Pair) -> dict[str, np.ndarray]:
+    """The arrays of a pair's group, in pixels of the original images.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: an image cannot be read, or the model cannot process it.
     """
-    image, size = load_image(path, conf.preprocessing)
-    height, width = (max(side // conf.dfactor, 1) * conf.dfactor for side in image.shape[1:])
-    if (height, width) != image.shape[1:]:
-        image = np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA) for plane in image])
-    return torch.from_numpy(image), size
-
-
-def to_original(keypoints: Tensor, image: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """(M, 2) px of the resized image -> of the original one; pixel centres are at integers."""
-    scale = np.array(size, dtype=np.float32) / np.array([image.shape[2], image.shape[1]], dtype=np.float32)
-    return (keypoints.numpy() + np.float32(0.5)) * scale - np.float32(0.5)
+    photos = [read_image(Path(image_dir) / name, upright=False) for name in pair]
+    return match_photos(model, photos)

@@ -1,7 +1,8 @@
-"""From images to scores: the steps of every benchmark pipeline, cached and resumable, by the names of the methods."""
+"""Benchmarks from images to tables: tasks (Map-free, ScanNet, 7-Scenes), the steps of a method on them, and grids of
+methods. Everything is cached and resumable; ``mickey-hloc benchmark`` runs it.
+"""
 
-from mickey_hloc.benchmark.methods import Method, Plan, make_plan
-from mickey_hloc.benchmark.steps import run_plan
+from mickey_hloc.benchmark.steps import run_method
 from mickey_hloc.benchmark.task import PoseTask
 
-__all__ = ["Method", "Plan", "PoseTask", "make_plan", "run_plan"]
+__all__ = ["PoseTask", "run_method"]

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from mickey_hloc.benchmark.methods import Method
 from mickey_hloc.datasets.mapfree import TRACKS, Track
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.text import read_text
+from mickey_hloc.two_view.method import Method
 from mickey_hloc.registry import make_options, unknown_name
 
 OWN = "own"  # the depth stored with MicKey's keypoints
@@ -24,7 +24,7 @@ class MethodEntry:
     """One line of ``methods``.
 
     Attributes:
-        feature, matcher, weights, encoder: see ``mickey_hloc.benchmark.Method``.
+        feature, matcher, weights, encoder: see ``Method``.
         depths, solvers: only these labels of the grid; "own" is the depth of MicKey's keypoints. Default: all.
         paper: the name in the paper's table. Default: the label.
     """
@@ -150,7 +150,7 @@ def combinations(grid: Grid, hloc: str = "hloc") -> list[Combination]:
                     matcher=entry.matcher,
                     depth=None if depth == OWN else grid.depths[depth].source,
                     solver=options.pop("solver", solver),
-                    options=options,
+                    solver_options=options,
                     weights=entry.weights,
                     encoder=entry.encoder,
                     hloc=hloc,

@@ -16,10 +16,10 @@ from typing import Any
 from mickey_hloc.benchmark import steps
 from mickey_hloc.benchmark.benches import Bench, Numbers
 from mickey_hloc.benchmark.grid import Combination, Grid, combinations
-from mickey_hloc.benchmark.methods import Plan, make_plan
 from mickey_hloc.benchmark.task import PoseTask
 from mickey_hloc.benchmark.timing import matching_ms
 from mickey_hloc.errors import MickeyHlocError
+from mickey_hloc.two_view.method import Parts
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Outcome:
     Attributes:
         labels: of method, depth and solver.
         paper: method and depth in the paper's table.
-        plan: None where there is none.
+        plan: the parts; None where there are none.
         poses: poses files by part.
         numbers: the scores.
         matching_ms: milliseconds a pair.
@@ -38,7 +38,7 @@ class Outcome:
 
     labels: tuple[str, str, str]
     paper: tuple[str, str]
-    plan: Plan | None = None
+    plan: Parts | None = None
     poses: Mapping[str, Path] = field(default_factory=dict)
     numbers: Numbers = field(default_factory=dict)
     matching_ms: float | None = None
@@ -90,7 +90,7 @@ def _score(outcome: Outcome, bench: Bench) -> None:
 
 def _planned(combination: Combination) -> Outcome:
     outcome = Outcome(combination.labels, combination.paper)
-    outcome.plan = _try(outcome, lambda: make_plan(combination.method))
+    outcome.plan = _try(outcome, lambda: combination.method.resolve())
     return outcome
 
 
@@ -116,25 +116,26 @@ def _features(task: PoseTask, outcomes: list[Outcome]) -> Iterable[Step]:
     shared: dict[str, tuple[Any, list[Outcome]]] = {}
     for outcome in outcomes:
         assert outcome.plan is not None
-        for conf in (outcome.plan.feature, outcome.plan.depth_feature):
-            if conf is not None:
-                shared.setdefault(str(conf), (conf, []))[1].append(outcome)
-    for conf, users in shared.values():
-        yield Step(str(conf["output"]), steps.make_features, (task, conf), tuple(users))
+        for extractor in (outcome.plan.extractor, outcome.plan.depth_extractor):
+            if extractor is not None:
+                shared.setdefault(extractor.tag(), (extractor, []))[1].append(outcome)
+    for tag, (extractor, users) in shared.items():
+        yield Step(tag, steps.make_features, (task, extractor), tuple(users))
 
 
 def _matches(task: PoseTask, outcomes: list[Outcome]) -> Iterable[Step]:
-    matched = [outcome for outcome in outcomes if outcome.plan is not None and outcome.plan.matching is not None]
+    matched = [outcome for outcome in outcomes if outcome.plan is not None and not outcome.plan.on_descriptors]
     yield from _shared(task, matched, steps.make_matches, lambda plan: str(steps.matches_path(task, plan).stem))
 
 
 def _depths(task: PoseTask, outcomes: list[Outcome]) -> Iterable[Step]:
-    def key(plan: Plan) -> str:
-        keypoints = steps.features_path(task, plan.feature) if plan.feature else steps.matches_path(task, plan)
+    def key(plan: Parts) -> str:
+        extractor = plan.extractor
+        keypoints = steps.matches_path(task, plan) if extractor is None else steps.features_path(task, extractor)
         return f"{keypoints.stem}, {plan.depth_tag}"
 
     # also without depth to sample: files of parts are made from matched images here, once
-    wanted = [o for o in outcomes if o.plan is not None and (steps.needs_sampling(o.plan) or o.plan.feature is None)]
+    wanted = [o for o in outcomes if o.plan is not None and (steps.needs_sampling(o.plan) or o.plan.extractor is None)]
     yield from _shared(task, wanted, steps.make_depths, key)
 
 
@@ -143,7 +144,7 @@ def _poses(task: PoseTask, outcomes: list[Outcome]) -> Iterable[Step]:
 
 
 def _shared(
-    task: PoseTask, outcomes: list[Outcome], work: Callable[..., Any], key: Callable[[Plan], str]
+    task: PoseTask, outcomes: list[Outcome], work: Callable[..., Any], key: Callable[[Parts], str]
 ) -> Iterable[Step]:
     users: dict[str, list[Outcome]] = {}
     for outcome in outcomes:

@@ -1,137 +1,158 @@
-"""The steps of a plan. Each makes what is missing: features once a feature, matches once a matcher, and so on."""
+"""The steps of a method on a task. Each makes what is missing: features once a feature, matches once a matcher, ..."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mickey_hloc import estimate_poses, extract_features, match_features, match_images, sample_depths
-from mickey_hloc.benchmark.methods import Plan
+from mickey_hloc import estimate_poses, extract_features, match_features, match_images
 from mickey_hloc.benchmark.task import PoseTask
+from mickey_hloc.depth.sample_depths import sample_depths
+from mickey_hloc.features import Extractor
+from mickey_hloc.io.cameras import Camera, Cameras
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.intrinsics import Intrinsics
 from mickey_hloc.io.pair_keypoints import as_features_and_matches
 from mickey_hloc.io.pairs import write_pairs
+from mickey_hloc.two_view.method import Parts
 
 logger = logging.getLogger(__name__)
 
 
-def run_plan(task: PoseTask, plan: Plan) -> dict[str, Path]:
+def run_method(task: PoseTask, parts: Parts) -> dict[str, Path]:
     """Estimate the poses of all pairs.
 
     Returns:
-        A poses file a part.
+        A poses file for each part of the task.
 
     Raises:
         InputError: see the steps; or what is there was made from other images, with other settings or weights.
     """
     task.check_images()
-    for conf in (plan.feature, plan.depth_feature):
-        if conf is not None:
-            make_features(task, conf)
-    if plan.matching is not None:
-        make_matches(task, plan)
-    make_depths(task, plan)
-    return make_poses(task, plan)
+    for extractor in (parts.extractor, parts.depth_extractor):
+        if extractor is not None:
+            make_features(task, extractor)
+    if not parts.on_descriptors:
+        make_matches(task, parts)
+    make_depths(task, parts)
+    return make_poses(task, parts)
 
 
-def features_path(task: PoseTask, conf: Mapping[str, Any]) -> Path:
-    """The features file of a feature."""
-    return task.outputs / f"{conf['output']}.h5"
+def features_path(task: PoseTask, extractor: Extractor) -> Path:
+    """The features file of an extractor."""
+    return task.outputs / f"feats-{extractor.tag()}.h5"
 
 
-def make_features(task: PoseTask, conf: Mapping[str, Any]) -> Path:
+def make_features(task: PoseTask, extractor: Extractor) -> Path:
     """Images -> features file."""
+    cameras = Cameras({name: Camera(K) for name, K in task.cameras.items()}, task.images)
     report = extract_features.extract(
-        conf,
+        extractor.copy(),
         task.images,
-        features_path(task, conf),
+        features_path(task, extractor),
         image_list=task.names,
         overwrite=task.overwrite,
         num_workers=task.workers,
         progress=task.progress,
+        cameras=cameras,
     )
     if report.skipped:
         logger.warning("%s", report.summary())
     return report.path
 
 
-def matches_path(task: PoseTask, plan: Plan) -> Path:
-    """The matches file of a matcher on its features, or its correspondences on images."""
-    assert plan.matching is not None
-    output = plan.matching.conf["output"]
-    return task.outputs / (f"{output}.h5" if plan.feature is None else f"{plan.feature['output']}_{output}.h5")
+def matches_path(task: PoseTask, parts: Parts) -> Path:
+    """The matches file of a matcher on its features, or the correspondences of a pair model."""
+    if parts.pair_model is not None:
+        return task.outputs / f"matches-{parts.pair_model.tag()}.h5"
+    assert parts.extractor is not None
+    assert parts.matcher is not None
+    return task.outputs / f"feats-{parts.extractor.tag()}_matches-{parts.matcher.tag()}.h5"
 
 
-def make_matches(task: PoseTask, plan: Plan) -> Path:
+def make_matches(task: PoseTask, parts: Parts) -> Path:
     """Features or images -> matches file."""
-    assert plan.matching is not None
-    path = matches_path(task, plan)
-    if plan.matching.on_images:
-        return match_images.main(
-            plan.matching.conf, task.pairs, task.images, path, overwrite=task.overwrite, progress=task.progress
-        )
-    assert plan.feature is not None
-    return match_features.main(
-        plan.matching.conf, task.pairs, features_path(task, plan.feature), path, task.overwrite, task.progress
-    )
+    path, how = matches_path(task, parts), {"overwrite": task.overwrite, "progress": task.progress}
+    if parts.pair_model is not None:
+        return match_images.main(parts.pair_model.copy(), task.pairs, task.images, path, **how)
+    assert parts.extractor is not None
+    assert parts.matcher is not None
+    return match_features.main(parts.matcher.copy(), task.pairs, features_path(task, parts.extractor), path, **how)
 
 
-def part_files(task: PoseTask, plan: Plan, part: str) -> tuple[Path, Path | None]:
+def part_files(task: PoseTask, parts: Parts, part: str) -> tuple[Path, Path | None]:
     """Features and matches of a part: the common ones, or made from correspondences, whose keypoints are of pairs."""
-    if plan.feature is not None:
-        matches = None if plan.matching is None else matches_path(task, plan)
-        return features_path(task, plan.feature), matches
-    correspondences = matches_path(task, plan)
+    if parts.extractor is not None:
+        matches = None if parts.on_descriptors else matches_path(task, parts)
+        return features_path(task, parts.extractor), matches
+    correspondences = matches_path(task, parts)
     folder = correspondences.with_suffix("")
     features, matches = folder / f"{part}-features.h5", folder / f"{part}-matches.h5"
     return as_features_and_matches(correspondences, task.parts[part], features, matches)
 
 
-def needs_sampling(plan: Plan) -> bool:
+def needs_sampling(parts: Parts) -> bool:
     """Whether depth is sampled at keypoints beforehand, once for all solvers."""
-    return plan.depth is not None and not plan.dense_depth and plan.pose["correspondences"] == "matches"
+    return parts.depth is not None and not parts.solver.uses_depth_maps and not parts.on_descriptors
 
 
-def depths_path(task: PoseTask, plan: Plan, features: Path) -> Path:
+def depths_path(task: PoseTask, parts: Parts, features: Path) -> Path:
     """The file with the depths at the keypoints of a features file."""
-    return features.with_name(f"{features.stem}_depth-{plan.depth_tag}.h5")
+    return features.with_name(f"{features.stem}_depth-{parts.depth_tag}.h5")
 
 
-def make_depths(task: PoseTask, plan: Plan) -> list[Path]:
-    """Features -> files with the depth at their keypoints: one, or one a part for matchers of images."""
-    if not needs_sampling(plan):
+def make_depths(task: PoseTask, parts: Parts) -> list[Path]:
+    """Features -> files with the depth at their keypoints: one, or one a part for pair models."""
+    if not needs_sampling(parts):
         return []
-    assert plan.depth is not None
-    mickey = None if plan.depth_feature is None else features_path(task, plan.depth_feature)
+    assert parts.depth is not None
+    mickey = None if parts.depth_extractor is None else features_path(task, parts.depth_extractor)
     made = []
-    for features in dict.fromkeys(part_files(task, plan, part)[0] for part in task.parts):
-        output = depths_path(task, plan, features)
+    for features in dict.fromkeys(part_files(task, parts, part)[0] for part in task.parts):
         made.append(
-            sample_depths.main(
-                features, plan.depth, output, task.images, mickey, task.names, task.overwrite, task.progress
+            sample_depths(
+                features,
+                parts.depth,
+                depths_path(task, parts, features),
+                task.images,
+                mickey,
+                task.names,
+                task.overwrite,
+                task.progress,
+                **parts.method.depth_options,
             )
         )
     return made
 
 
-def make_poses(task: PoseTask, plan: Plan) -> dict[str, Path]:
+def pose_conf(task: PoseTask, parts: Parts, part: str) -> dict[str, Any]:
+    """The conf of ``estimate_poses`` for a method."""
+    conf: dict[str, Any] = {
+        "output": part,
+        "solver": {"name": parts.solver.name, **parts.method.solver_options},
+        "correspondences": "descriptors" if parts.on_descriptors else "matches",
+        "focal_correction": parts.method.focal_correction,
+        "seed": parts.method.seed,
+    }
+    if parts.depth is not None and not needs_sampling(parts):
+        conf |= {"depth": parts.depth, "depth_options": dict(parts.method.depth_options)}
+        if parts.depth_extractor is not None:
+            conf["depth"] = f"mickey:{features_path(task, parts.depth_extractor)}"
+    return conf
+
+
+def make_poses(task: PoseTask, parts: Parts) -> dict[str, Path]:
     """Features, matches and depths -> a poses file a part."""
-    folder = task.outputs / f"poses-{task.kind}" / plan.name
+    folder = task.outputs / f"poses-{task.kind}" / parts.name
     done = {}
     for part, pairs in task.parts.items():
-        features, matches = part_files(task, plan, part)
-        conf = {**plan.pose, "output": part}
-        if needs_sampling(plan):
-            features = depths_path(task, plan, features)
-        elif plan.depth is not None:
-            conf["depth"] = plan.depth
-            if plan.depth_feature is not None:
-                conf["depth"] = f"mickey:{features_path(task, plan.depth_feature)}"
+        features, matches = part_files(task, parts, part)
+        if needs_sampling(parts):
+            features = depths_path(task, parts, features)
         done[part] = estimate_poses.main(
-            conf,
+            pose_conf(task, parts, part),
             write_pairs(task.outputs / f"pairs-{task.kind}" / f"{part}.txt", pairs),
             features,
             write_intrinsics(task.outputs / "intrinsics" / f"{part}.txt", _cameras_of(task, part)),

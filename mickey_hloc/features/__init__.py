@@ -1,28 +1,39 @@
-"""Local features of single images, as ``extract_features`` computes them; no hloc needed."""
+"""Parts that find keypoints in one image: ours by name, a user's own by dotted path, and those of an installed hloc."""
 
 from typing import Any
 
-from mickey_hloc.features.base import LocalExtractor
-from mickey_hloc.registry import Registry
+from mickey_hloc.features.base import Extractor, ExtractorOptions
+from mickey_hloc.registry import Preset, Registry
 
-EXTRACTORS: Registry[LocalExtractor] = Registry(
+_MICKEY = "mickey_hloc.features.mickey:MickeyExtractor"
+
+EXTRACTORS: Registry[Extractor] = Registry(
     "feature",
-    LocalExtractor,
+    Extractor,
     {
-        "hloc": "mickey_hloc.hloc_plugin.hosted_features:HostedExtractor",
-        "mickey": "mickey_hloc.features.mickey:MickeyExtractor",
+        "mickey": _MICKEY,
+        "mickey-1024": Preset(_MICKEY, {"preprocessing": {"resize_max": 1024}}),
+        "mickey-small": Preset(_MICKEY, {"weights": "small"}),
+        "mickey_sc": Preset(_MICKEY, {"weights": "mickey_sc"}),
         "sift": "mickey_hloc.features.sift:SiftExtractor",
     },
+    fallback="mickey_hloc.hloc_plugin.parts:find_feature",
 )
 
 
-def get_extractor(name: str, **options: Any) -> LocalExtractor:
+def get_extractor(name: str, host: str = "hloc", **options: Any) -> Extractor:
     """An extractor by name, e.g. ``get_extractor("sift", max_keypoints=2048)``.
 
+    Args:
+        name: of ``EXTRACTORS``, a dotted path, or a conf of hloc's ``extract_features``.
+        host: the hloc whose confs are meant where the name is not ours.
+        options: of the extractor.
+
     Raises:
-        InputError: an unknown name or option; the message lists the known ones.
+        InputError: an unknown name or option, or a value of the wrong type; the message lists the known ones.
+        MissingDependencyError: hloc, or what the extractor needs, is not installed.
     """
-    return EXTRACTORS.get(name)(**options)
+    return EXTRACTORS.create(name, host, **options)
 
 
-__all__ = ["EXTRACTORS", "LocalExtractor", "get_extractor"]
+__all__ = ["EXTRACTORS", "Extractor", "ExtractorOptions", "get_extractor"]

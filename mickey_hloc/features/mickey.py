@@ -1,53 +1,102 @@
-"""MicKey as a local extractor: metric keypoints with depths, scores and descriptors."""
+"""MicKey as an extractor: metric keypoints with depths, scores and descriptors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mickey_hloc.confs import DEFAULT_WEIGHTS
-from mickey_hloc.features.base import LocalExtractor
-from mickey_hloc.model.matching import DualSoftmax
+from mickey_hloc.errors import InputError
+from mickey_hloc.features.base import Extractor, ExtractorOptions
+from mickey_hloc.io.checksum import sha256
+from mickey_hloc.io.features import TRAINING_FOCAL_KEY
+from mickey_hloc.io.image_batches import Preprocessing, Size
 from mickey_hloc.model.mickey import MicKey
-from mickey_hloc.weights.checkpoints import load_model
-from mickey_hloc.weights.named import resolve, sha256
+from mickey_hloc.model.stored_constants import DUSTBIN_KEY, TEMPERATURE_KEY
+from mickey_hloc.registry import file_safe
+from mickey_hloc.weights.metadata import ModelMetadata, read_metadata
+from mickey_hloc.weights.named import resolve
 
-# Attributes of the features file with which descriptors turn into match probabilities (Eq. 3), without the weights.
-TEMPERATURE_KEY = "mickey_match_temperature"
-DUSTBIN_KEY = "mickey_dustbin_score"
+DEFAULT_WEIGHTS = "mickey"
+TRAINED: Literal["trained"] = "trained"
 
 
 @dataclass(frozen=True)
-class MickeyOptions:
-    """Attributes: weights: name or file. encoder: name or file of DINOv2, for checkpoints without it.
-    precision: "auto", "fp32", "bf16" or "fp16", see MicKey. device: default: the GPU where there is one.
+class MickeyOptions(ExtractorOptions):
+    """Options of MicKey.
+
+    Attributes:
+        preprocessing: ``resize_max`` "trained" is the size of the images that the weights were trained on.
+        weights: name or file.
+        encoder: name or file of the DINOv2 weights, for checkpoints that leave them out.
+        precision: of the encoder, see ``MicKey``.
+        device: default: the GPU where there is one.
+        focal_correction: "resize": images are resized so that their focal length becomes that of the training, whatever
+            ``resize_max`` says.
     """
 
+    preprocessing: Preprocessing = field(default_factory=lambda: Preprocessing(resize_max=TRAINED))
     weights: str = DEFAULT_WEIGHTS
     encoder: str | None = None
-    precision: str = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     device: str | None = None
+    focal_correction: Literal["none", "resize"] = "none"
 
 
-class MickeyExtractor(LocalExtractor):
+class MickeyExtractor(Extractor):
     """All cells of MicKey's grid, scored; nothing is selected."""
 
     Options = MickeyOptions
     datasets: ClassVar[frozenset[str]] = frozenset({"descriptors", "keypoint_scores", "depths"})
+    default_matcher = "mickey"
+
+    def __init__(self, **options: Any) -> None:
+        preprocessing = options.get("preprocessing")
+        if isinstance(preprocessing, dict) and "resize_max" not in preprocessing:  # a change of something else
+            options["preprocessing"] = {"resize_max": TRAINED, **preprocessing}
+        super().__init__(**options)
 
     @cached_property
     def model(self) -> MicKey:
-        """The network, loaded when first asked for."""
+        """The network, loaded when it is first asked for."""
+        from mickey_hloc.weights.checkpoints import load_model
+
         o: MickeyOptions = self.options
         return load_model(o.weights, encoder=o.encoder, device=o.device, precision=o.precision)
 
-    def extract(self, images: Tensor) -> list[dict[str, np.ndarray]]:
+    @cached_property
+    def metadata(self) -> ModelMetadata:
+        """What the weights say of their training."""
+        return read_metadata(self.options.weights)
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """How images are read and resized, with the training's size looked up."""
+        preprocessing: Preprocessing = self.options.preprocessing
+        if preprocessing.resize_max == TRAINED:
+            return dataclasses.replace(preprocessing, resize_max=self.metadata.training_size_px)
+        return preprocessing
+
+    @property
+    def default_solver(self) -> str:
+        return self.metadata.solver
+
+    def network_size(self, image_size: Size, focal_px: float | None = None) -> Size:
+        trained = self.metadata.training_focal_px
+        if self.options.focal_correction == "none" or trained is None:
+            return self.preprocessing.network_size(image_size)
+        if focal_px is None:
+            raise InputError("The focal correction 'resize' needs the focal length of every image: give intrinsics.")
+        width, height = (max(1, round(side * trained / focal_px)) for side in image_size)
+        return width, height
+
+    def _extract(self, images: Tensor) -> list[dict[str, np.ndarray]]:
         with torch.inference_mode():
             found = self.model(images.to(self.model.device, non_blocking=True))
         names = ("keypoints", "depths", "keypoint_scores", "descriptors")
@@ -57,18 +106,30 @@ class MickeyExtractor(LocalExtractor):
     def identity(self) -> dict[str, Any]:
         o: MickeyOptions = self.options
         encoder = None if o.encoder is None else sha256(resolve(o.encoder))
-        return {"weights_sha256": sha256(resolve(o.weights)), "encoder_sha256": encoder, "precision": o.precision}
+        identity = {"weights_sha256": sha256(resolve(o.weights)), "encoder_sha256": encoder, "precision": o.precision}
+        return identity | ({} if o.focal_correction == "none" else {"focal_correction": o.focal_correction})
 
     def attributes(self) -> dict[str, float | str]:
         matcher = self.model.matcher
-        return {TEMPERATURE_KEY: float(matcher.temperature), DUSTBIN_KEY: matcher.dustbin_score.item()}
+        trained = self.model.options.training_focal_px
+        constants = {TEMPERATURE_KEY: float(matcher.temperature), DUSTBIN_KEY: matcher.dustbin_score.item()}
+        return constants | ({} if trained is None else {TRAINING_FOCAL_KEY: float(trained)})
+
+    def tag(self) -> str:
+        """Weights, their encoder, size and precision; a file of weights also by a part of its checksum."""
+        o: MickeyOptions = self.options
+        tags = [weights_tag(o.weights), *([] if o.encoder is None else [file_safe(Path(o.encoder).stem)])]
+        if o.focal_correction == "resize":
+            tags.append("focal")
+        else:
+            size = self.preprocessing.resize_max
+            tags.append("full" if size is None else f"r{size}")
+        return "-".join(tags + ([] if o.precision == "auto" else [o.precision]))
 
 
-def stored_matcher(attributes: Mapping[str, object]) -> DualSoftmax | None:
-    """The matcher that a features file's attributes describe; None where they do not (hloc's own files)."""
-    temperature, dustbin = attributes.get(TEMPERATURE_KEY), attributes.get(DUSTBIN_KEY)
-    if temperature is None or dustbin is None:
-        return None
-    matcher = DualSoftmax(float(temperature))  # type: ignore[arg-type]
-    matcher.load_state_dict({"dustbin_score": torch.tensor(float(dustbin))})  # type: ignore[arg-type]
-    return matcher.requires_grad_(False).eval()
+def weights_tag(weights: str) -> str:
+    """Weights in names of files: a name as it is; a file also by its bytes, as training writes to the same path again."""
+    path = Path(weights)
+    name = file_safe(path.stem if path.is_file() else weights)
+    name = name if name.startswith("mickey") else f"mickey-{name}"
+    return f"{name}-{sha256(path)[:8]}" if path.is_file() else name

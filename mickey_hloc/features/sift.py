@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import cv2
 import numpy as np
 from torch import Tensor
 
-from mickey_hloc.features.base import LocalExtractor
+from mickey_hloc.features.base import Extractor, ExtractorOptions
+from mickey_hloc.io.image_batches import Preprocessing
 
 
 @dataclass(frozen=True)
-class SiftOptions:
-    """Attributes: max_keypoints: the strongest so many. contrast_threshold: OpenCV's; lower finds more."""
+class SiftOptions(ExtractorOptions):
+    """Options of SIFT.
 
+    Attributes:
+        max_keypoints: maximum number of keypoints; the strongest stay.
+        contrast_threshold: OpenCV's; a lower one finds more.
+    """
+
+    preprocessing: Preprocessing = field(default_factory=lambda: Preprocessing(grayscale=True, resize_max=1600))
     max_keypoints: int = 8192
     contrast_threshold: float = 0.01
 
 
-class SiftExtractor(LocalExtractor):
+class SiftExtractor(Extractor):
     """RootSIFT (Arandjelovic and Zisserman, CVPR 2012): descriptors of unit length, 128 values."""
 
     Options = SiftOptions
     datasets: ClassVar[frozenset[str]] = frozenset({"descriptors", "keypoint_scores"})
+    default_matcher = "nn-ratio"
 
-    def extract(self, images: Tensor) -> list[dict[str, np.ndarray]]:
+    def _extract(self, images: Tensor) -> list[dict[str, np.ndarray]]:
         grey = images.mean(dim=1) if images.shape[1] == 1 else _luma(images)
         return [self._extract_one(np.round(image.numpy() * 255).astype(np.uint8)) for image in grey]
 

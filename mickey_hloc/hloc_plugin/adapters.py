@@ -1,32 +1,32 @@
 """What our hloc adapters share. The files in ``extractors`` and ``matchers`` add the base class of their host."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
-from mickey_hloc.confs import DEFAULT_WEIGHTS
-from mickey_hloc.errors import InputError, MissingDependencyError
+from mickey_hloc.errors import InputError
+from mickey_hloc.features.mickey import DEFAULT_WEIGHTS
+from mickey_hloc.matching.mickey import DualSoftmaxOptions
 from mickey_hloc.model.blockwise import match_blockwise
+from mickey_hloc.model.device import default_device
 from mickey_hloc.model.mickey import MetricKeypoints
-from mickey_hloc.registry import unknown_name
+from mickey_hloc.pair_models.vismatch import load_vismatch, vismatch_pair
+from mickey_hloc.registry import make_options
 from mickey_hloc.weights.checkpoints import load_matcher
 
 MAX_KEYPOINTS = 2**15  # hloc stores matches0 as int16
 
 
-def check_conf(conf: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> None:
+def checked_conf(options: type, conf: Mapping[str, Any], where: str) -> Any:
     """hloc accepts any key of a conf; a misspelt one would silently do nothing.
 
     Raises:
-        InputError: a key that is neither ``name`` nor in ``defaults``.
+        InputError: a key that is neither ``name`` nor a field of the options dataclass, or a value of another type.
     """
-    unknown = sorted(set(conf) - set(defaults) - {"name"})
-    if unknown:
-        raise InputError(
-            f"Unknown key {', '.join(map(repr, unknown))} of {where}; known: {', '.join(sorted(defaults))}."
-        )
+    return make_options(options, {k: v for k, v in conf.items() if k != "name"}, where)
 
 
 def hloc_features(features: MetricKeypoints) -> dict[str, Tensor]:
@@ -60,44 +60,24 @@ class DualSoftmaxMatching:
     required_inputs: ClassVar[list[str]] = ["descriptors0", "descriptors1"]
 
     def _init(self, conf: Mapping[str, Any]) -> None:
-        check_conf(conf, self.default_conf, "matcher mickey")
-        self.matcher = load_matcher(conf["weights"])
-        self.match_threshold = float(conf["match_threshold"])
+        self.options: DualSoftmaxOptions = checked_conf(DualSoftmaxOptions, conf, "matcher mickey")
+        self.matcher = load_matcher(self.options.weights)
 
     def _forward(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Descriptors 1 x D x N0 and 1 x D x N1 -> matches0 1 x N0 (-1 = none) and matching_scores0 1 x N0."""
         descriptors0, descriptors1 = data["descriptors0"][0], data["descriptors1"][0]
         if descriptors1.shape[-1] > MAX_KEYPOINTS:
             raise InputError(f"{descriptors1.shape[-1]} keypoints: hloc's match files index at most {MAX_KEYPOINTS}.")
-        matches0, scores0 = match_blockwise(self.matcher, descriptors0, descriptors1, self.match_threshold)
+        matches0, scores0 = match_blockwise(self.matcher, descriptors0, descriptors1, self.options.match_threshold)
         return {"matches0": matches0[None], "matching_scores0": scores0[None]}
 
 
-def load_vismatch(matcher: str, max_num_keypoints: int) -> Any:
-    """A matcher of the vismatch package, on the device that hloc uses.
-
-    Raises:
-        MissingDependencyError: vismatch, or what it needs to be imported, is not installed.
-        InputError: it has no matcher of that name.
-    """
-    try:
-        import vismatch
-    except ImportError as error:
-        raise MissingDependencyError(f"Matcher vismatch: {error}; install it with: pip install vismatch") from error
-    if matcher not in vismatch.available_models:
-        raise unknown_name("vismatch matcher", matcher, dict.fromkeys(vismatch.available_models))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return vismatch.get_matcher(matcher, device=device, max_num_keypoints=max_num_keypoints)
+def load_dense(matcher: str, max_num_keypoints: int) -> Any:
+    """A matcher of the vismatch package, on the device that hloc uses. Raises: see ``load_vismatch``."""
+    return load_vismatch(matcher, max_num_keypoints, default_device())
 
 
-def vismatch_pair(matcher: Any, image0: Tensor, image1: Tensor) -> dict[str, Tensor]:
-    """Two images 3 x H x W in [0, 1] -> keypoints0 M x 2, keypoints1 M x 2 (px), scores M, as hloc's dense matchers.
-
-    Methods without confidences get 1 for every match.
-    """
-    result = matcher(image0, image1)
-    keypoints0 = torch.as_tensor(result["matched_kpts0"], dtype=torch.float32).reshape(-1, 2)
-    keypoints1 = torch.as_tensor(result["matched_kpts1"], dtype=torch.float32).reshape(-1, 2)
-    confidences = result["matched_confidences"]
-    scores = torch.ones(len(keypoints0)) if confidences is None else torch.as_tensor(confidences, dtype=torch.float32)
-    return {"keypoints0": keypoints0, "keypoints1": keypoints1, "scores": scores}
+def dense_matches(matcher: Any, image0: Tensor, image1: Tensor) -> dict[str, Tensor]:
+    """Two images 3 x H x W in [0, 1] -> keypoints0 M x 2, keypoints1 M x 2 (px), scores M, as hloc's dense matchers."""
+    found = vismatch_pair(matcher, image0, image1)
+    return {"keypoints0": found.keypoints0, "keypoints1": found.keypoints1, "scores": found.scores}

@@ -12,12 +12,16 @@ from typing import Any
 
 import PIL.Image
 
-from mickey_hloc import extract_features, pairs_from_sequence
+from mickey_hloc import extract_features, match_features, pairs_from_sequence
 from mickey_hloc.errors import InputError
-from mickey_hloc.hloc_plugin import import_step
-from mickey_hloc.hloc_plugin.methods import Methods, retrieval_conf
+from mickey_hloc.features import Extractor
+from mickey_hloc.hloc_plugin.confs import track_conf
+from mickey_hloc.hloc_plugin.host import import_step
 from mickey_hloc.io.image_batches import Preprocessing, image_sizes, list_images
 from mickey_hloc.io.pairs import read_pairs
+from mickey_hloc.matching import Matcher
+from mickey_hloc.pair_models import PairModel
+from mickey_hloc.registry import unknown_name
 
 
 def find_images(
@@ -54,52 +58,57 @@ def find_images(
     return names
 
 
-def extract(host: ModuleType, conf: dict[str, Any], image_dir: Path, outputs: Path, names: Sequence[str]) -> Path:
-    """The features file: of MicKey by our step, which a killed run does not damage, of others by hloc's.
+def extract(extractor: Extractor, image_dir: Path, outputs: Path, names: Sequence[str]) -> Path:
+    """The features file of an extractor, ours or hloc's, by our step, which a killed run does not damage.
 
     Raises:
         InputError: an image cannot be read, the weights cannot be downloaded.
     """
-    if conf["model"]["name"] == "mickey":
-        report = extract_features.extract(conf, image_dir, outputs / f"{conf['output']}.h5", image_list=list(names))
-        if report.skipped:
-            raise InputError(report.summary())
-        return report.path
-    with _downloads(conf):
-        features: Path = import_step(host, "extract_features").main(conf, image_dir, outputs, image_list=list(names))
-    return features
+    path = outputs / f"feats-{extractor.tag()}.h5"
+    report = extract_features.extract(extractor, image_dir, path, image_list=list(names))
+    if report.skipped:
+        raise InputError(report.summary())
+    return report.path
 
 
 def match(
-    methods: Methods,
+    host: ModuleType,
+    matching: Matcher | PairModel,
     pairs: Path,
     image_dir: Path,
     outputs: Path,
     features: Path | None,
     map_features: Path | None = None,
 ) -> tuple[Path, Path]:
-    """hloc's ``match_features`` or ``match_dense``.
+    """Features and matches: of a matcher by our step, of a pair model by hloc's ``match_dense``, which makes tracks.
 
     Args:
-        features: the features file of all images; None where the matcher makes its own keypoints.
+        host: the hloc that runs pair models.
+        features: the features file of all images; None where a pair model makes its own keypoints.
         map_features: what an earlier call returned for the map, when queries are matched: its keypoints stay.
 
     Returns:
-        The features file, of dense matchers a new one, and the matches file.
+        The features file, of pair models a new one, and the matches file.
 
     Raises:
         InputError: the weights cannot be downloaded.
     """
     outputs.mkdir(parents=True, exist_ok=True)
-    with _downloads(methods.matcher):
-        if features is None:
-            localization = {} if map_features is None else {"features_ref": map_features, "max_kps": None}
-            dense = import_step(methods.host, "match_dense")
-            made: tuple[Path, Path] = dense.main(methods.matcher, pairs, image_dir, outputs, **localization)
-            return made
-        matches = outputs / f"{features.stem}_{methods.matcher['output']}_{pairs.stem}.h5"
-        import_step(methods.host, "match_features").main(methods.matcher, pairs, features, matches=matches)
-    return features, matches
+    if isinstance(matching, Matcher):
+        assert features is not None
+        matches = outputs / f"{features.stem}_matches-{matching.tag()}_{pairs.stem}.h5"
+        return features, match_features.main(matching, pairs, features, matches)
+    conf = track_conf(matching)
+    localization = {} if map_features is None else {"features_ref": map_features, "max_kps": None}
+    with _downloads(conf):
+        dense = import_step(host, "match_dense")
+        made: tuple[Path, Path] = dense.main(conf, pairs, image_dir, outputs, **localization)
+    return made
+
+
+def method_name(extractor: Extractor | None, matching: Matcher | PairModel) -> str:
+    """Feature and matcher in names of folders and files."""
+    return "+".join(part.tag() for part in (extractor, matching) if part is not None)
 
 
 def make_pairs(
@@ -142,12 +151,29 @@ def make_pairs(
         db = list(references or names)
         if num_matched < 1:
             raise InputError(f"num_matched is {num_matched}; each image is paired with at least one.")
-        descriptors = extract(host, retrieval_conf(host, how), image_dir, outputs, sorted(known))
+        descriptors = global_descriptors(host, how, image_dir, outputs, sorted(known))
         num_matched = min(num_matched, len(db))
         pairs = outputs / f"{prefix}{how}{num_matched}.txt"
         retrieval = import_step(host, "pairs_from_retrieval")
         retrieval.main(descriptors, pairs, num_matched, query_list=list(names), db_list=db)
     return pairs
+
+
+def global_descriptors(host: ModuleType, name: str, image_dir: Path, outputs: Path, names: Sequence[str]) -> Path:
+    """hloc's global descriptors of images, for retrieval.
+
+    Raises:
+        InputError: the host has no such descriptor, or its weights cannot be downloaded.
+    """
+    confs = import_step(host, "extract_features").confs
+    known = {key: conf for key, conf in confs.items() if conf["output"].startswith("global-")}
+    if name not in known:
+        raise unknown_name("way to make pairs", name, {"exhaustive", "sequential", *known})
+    conf = known[name]
+    import_step(host, f"extractors.{conf['model']['name']}")  # a package that it lacks shows here
+    with _downloads(conf):
+        made: Path = import_step(host, "extract_features").main(conf, image_dir, outputs, image_list=list(names))
+    return made
 
 
 def empty_model_dir(folder: Path) -> Path:

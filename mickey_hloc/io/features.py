@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,24 @@ import numpy as np
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.hdf5 import open_for_reading, read_array
 
+_READ = ("keypoints", "keypoint_scores", "depths", "descriptors")
 PER_KEYPOINT = ("keypoint_scores", "depths", "scores", "scales", "oris")  # datasets with one entry a keypoint
+
+
+TRAINING_FOCAL_KEY = "mickey_training_focal_px"  # attribute of the file: at which focal length its depths were learned
+
+
+@dataclass(frozen=True)
+class LearnedFocal:
+    """At which focal length a network learned the depth that it gave for an image.
+
+    Attributes:
+        training_focal_px: of the training images.
+        network_scale: size of the image as the network saw it over its original size.
+    """
+
+    training_focal_px: float
+    network_scale: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +42,7 @@ class ImageFeatures:
         depths: (N,) metres, where stored; non-finite or <= 0 means unusable.
         descriptors: (D, N), where stored and asked for.
         image_size: (width, height), where stored.
+        learned_focal: of the depths, where the file says it.
     """
 
     keypoints: np.ndarray
@@ -31,6 +50,17 @@ class ImageFeatures:
     depths: np.ndarray | None = None
     descriptors: np.ndarray | None = None
     image_size: tuple[int, int] | None = None
+    learned_focal: LearnedFocal | None = None
+
+
+def in_memory(arrays: Mapping[str, np.ndarray], training_focal_px: float | None = None) -> ImageFeatures:
+    """The arrays of an image's group as they are read back from a file: everything float32."""
+    kept = {key: np.asarray(arrays[key], dtype=np.float32) for key in _READ if key in arrays}
+    focal = None
+    if training_focal_px is not None and "depths" in kept:
+        focal = LearnedFocal(training_focal_px, 1.0 / float(arrays.get("uncertainty", np.float32(1.0))))
+    width, height = (int(side) for side in arrays["image_size"])
+    return ImageFeatures(**kept, image_size=(width, height), learned_focal=focal)
 
 
 class FeatureFile:
@@ -82,7 +112,15 @@ class FeatureFile:
             depths=_optional(group, "depths", where, (len(keypoints),)),
             descriptors=_optional(group, "descriptors", where, (None, len(keypoints))) if descriptors else None,
             image_size=_image_size(group, where),
+            learned_focal=self._learned_focal(group),
         )
+
+    def _learned_focal(self, group: h5py.Group) -> LearnedFocal | None:
+        trained = self._file.attrs.get(TRAINING_FOCAL_KEY)
+        if trained is None or "depths" not in group:
+            return None
+        pixels = float(group["keypoints"].attrs.get("uncertainty", 1.0))  # of the original per pixel of the network
+        return LearnedFocal(float(trained), 1.0 / pixels)
 
 
 def _optional(group: h5py.Group, key: str, where: str, shape: tuple[int | None, ...]) -> np.ndarray | None:

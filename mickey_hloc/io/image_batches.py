@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,36 +20,41 @@ from tqdm import tqdm
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.images import read_image, read_image_size
 from mickey_hloc.io.text import read_rows
+from mickey_hloc.registry import CheckedOptions, require
 
 Size = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True)
-class Preprocessing:
+class Preprocessing(CheckedOptions):
     """hloc's ``preprocessing`` settings, with its meanings.
 
     Attributes:
         globs: patterns of the image files, searched in all sub-folders; used where no list of images is given.
         grayscale: the network sees grey images.
-        resize_max: px, larger images are shrunk to this longer side. None: no resizing.
+        resize_max: px, larger images are shrunk to this longer side. None: no resizing. "trained": the size that the
+            network was trained on; extractors look it up.
         resize_force: smaller images are enlarged to it as well.
         interpolation: "cv2_area", "cv2_linear", "cv2_cubic", "pil_linear", ...; OpenCV's or Pillow's names.
     """
 
     globs: Sequence[str] = ("*.jpg", "*.png", "*.jpeg", "*.JPG", "*.PNG")
     grayscale: bool = False
-    resize_max: int | None = None
+    resize_max: int | Literal["trained"] | None = None
     resize_force: bool = False
     interpolation: str = "cv2_area"
 
     def __post_init__(self) -> None:
-        if self.resize_max is not None and self.resize_max < 1:
-            raise InputError(f"resize_max is {self.resize_max}; it is a number of pixels, or None.")
+        super().__post_init__()
+        positive = not isinstance(self.resize_max, int) or self.resize_max >= 1
+        require(self, "resize_max", positive, "a number of pixels, or None")
         _interpolation(self.interpolation)
 
     def network_size(self, size: Size) -> Size:
         """(width, height) after resizing."""
         longest = max(size)
+        if isinstance(self.resize_max, str):
+            raise ValueError("resize_max 'trained' was not looked up")
         if self.resize_max is None or not (self.resize_force or longest > self.resize_max):
             return size
         scale = self.resize_max / longest
@@ -104,17 +109,15 @@ def list_images(image_dir: Path, globs: Sequence[str], image_list: Path | Sequen
     return list(dict.fromkeys(names))
 
 
-def plan_batches(
-    sizes: dict[str, Size], preprocessing: Preprocessing, batch_size: int, max_batch_pixels: int
-) -> list[list[str]]:
+def plan_batches(network_sizes: Mapping[str, Size], batch_size: int, max_batch_pixels: int) -> list[list[str]]:
     """Batches of images that have the same size for the network, larger images in smaller batches.
 
     The plan depends on all images and not on which are done already: a resumed run sees the same batches as an
     undisturbed one, and therefore computes the same numbers to the last bit.
     """
     by_size: dict[Size, list[str]] = {}
-    for name, size in sizes.items():
-        by_size.setdefault(preprocessing.network_size(size), []).append(name)
+    for name, size in network_sizes.items():
+        by_size.setdefault(size, []).append(name)
     batches = []
     for (width, height), names in by_size.items():
         count = max(1, min(batch_size, max_batch_pixels // max(1, width * height)))
@@ -141,13 +144,20 @@ def image_sizes(
 
 
 def decoded_batches(
-    image_dir: Path, batches: Sequence[list[str]], preprocessing: Preprocessing, num_workers: int, ahead: int = 2
+    image_dir: Path,
+    batches: Sequence[list[str]],
+    network_sizes: Mapping[str, Size],
+    preprocessing: Preprocessing,
+    num_workers: int,
+    ahead: int = 2,
 ) -> Iterator[Decoded]:
     """Decode the batches in order, in threads (decoders release Python's lock), ``ahead`` batches before their use."""
 
     def decode(name: str) -> tuple[np.ndarray, Size] | str:
         try:
-            return load_image(image_dir / name, preprocessing)
+            image = read_image(image_dir / name, upright=False)  # hloc's and COLMAP's pixels
+            size = (image.shape[1], image.shape[0])
+            return prepare_image(image, preprocessing, network_sizes[name]), size
         except InputError as error:
             return str(error)
 
@@ -165,19 +175,13 @@ def decoded_batches(
         pool.shutdown(cancel_futures=True)
 
 
-def load_image(path: Path, preprocessing: Preprocessing) -> tuple[np.ndarray, Size]:
-    """Read and resize one image: (3 or 1, H, W) float32 in [0, 1], and (width, height) of the file.
-
-    Raises:
-        InputError: it cannot be read, or only in part.
-    """
-    image = read_image(path, upright=False)  # hloc's and COLMAP's pixels
-    size = (image.shape[1], image.shape[0])
+def prepare_image(image: np.ndarray, preprocessing: Preprocessing, network_size: Size) -> np.ndarray:
+    """(H, W, 3) uint8 RGB -> (3 or 1, h, w) float32 in [0, 1], as the network sees it at (width, height)."""
     if preprocessing.grayscale:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    resized = _resize(image.astype(np.float32), preprocessing.network_size(size), preprocessing.interpolation)
+    resized = _resize(image.astype(np.float32), network_size, preprocessing.interpolation)
     planes = resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1)
-    return np.ascontiguousarray(planes) / np.float32(255), size
+    return np.ascontiguousarray(planes) / np.float32(255)
 
 
 def _collect(results: dict[str, tuple[np.ndarray, Size] | str]) -> Decoded:

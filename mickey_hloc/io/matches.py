@@ -33,6 +33,11 @@ class MatchFile:
     def __exit__(self, *exc: object) -> None:
         self._file.close()
 
+    @property
+    def attributes(self) -> dict[str, object]:
+        """The attributes of the whole file, e.g. how it was made."""
+        return dict(self._file.attrs)
+
     def read(self, name0: str, name1: str) -> tuple[np.ndarray, np.ndarray | None]:
         """The matches of a pair.
 
@@ -45,16 +50,14 @@ class MatchFile:
         group, is_reversed = self._find(name0, name1)
         where = f"pair '{name0}' '{name1}' in {self.path}"
         partner = np.asarray(read_array(group, "matches0", where), dtype=np.int64).ravel()
-        matched = np.flatnonzero(partner >= 0)
-        matches = np.stack([matched, partner[matched]], axis=-1)
-        scores = None
+        stored = None
         if "matching_scores0" in group:
             stored = np.asarray(read_array(group, "matching_scores0", where), dtype=np.float32).ravel()
             if stored.shape != partner.shape:
                 raise InputError(
                     f"'matching_scores0' of {where} has {len(stored)} entries for {len(partner)} keypoints."
                 )
-            scores = stored[matched]
+        matches, scores = matches_of_partners(partner, stored)
         return (matches[:, ::-1].copy() if is_reversed else matches), scores
 
     def __contains__(self, pair: tuple[str, str]) -> bool:
@@ -73,6 +76,14 @@ class MatchFile:
                 if isinstance(group, h5py.Group):
                     return group, is_reversed
         return None
+
+
+def matches_of_partners(partners: np.ndarray, scores: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Each keypoint's partner or -1 (N0,), and scores (N0,) -> matches (M, 2) int64 and their scores (M,) float32."""
+    partners = np.asarray(partners, dtype=np.int64)
+    matched = np.flatnonzero(partners >= 0)
+    kept = None if scores is None else np.asarray(scores, dtype=np.float32)[matched]
+    return np.stack([matched, partners[matched]], axis=-1), kept
 
 
 def pair_key(name0: str, name1: str, separator: str = "/") -> str:

@@ -32,21 +32,26 @@ def as_features_and_matches(
     """
     with open_for_reading(correspondences, "correspondences file") as file:
         stored = [_stored_order(file, pair) for pair in pairs]
-        found = {pair: file[pair_key(*pair)] for pair in stored if pair is not None}
+        found = {pair: _read_pair(file, pair) for pair in stored if pair is not None}
         origin = hashlib.sha256(f"{file.attrs[ORIGIN_KEY]} {sorted(found)}".encode()).hexdigest()
         if all(_origin_of(path) == origin for path in (features, matches)):
             return features, matches
-        keypoints, indices = _unique_keypoints(found)
+        images, indices = _unique_keypoints(found)
         sizes = {name: group["sizes"][side] for pair, group in found.items() for side, name in enumerate(pair)}
         with _new_file(features, origin) as out:
-            for name in sorted(keypoints):
-                write_image(out, name, {"keypoints": keypoints[name], "image_size": sizes[name]})
+            for name in sorted(images):
+                write_image(out, name, {**images[name], "image_size": sizes[name]})
         with _new_file(matches, origin) as out:
             for pair, group in sorted(found.items()):
-                scores = np.asarray(read_array(group, "scores", str(pair)), dtype=np.float32)
-                counts = len(keypoints[pair[0]]), len(keypoints[pair[1]])
+                counts = len(images[pair[0]]["keypoints"]), len(images[pair[1]]["keypoints"])
+                scores = np.asarray(group["scores"], dtype=np.float32)
                 _write_pair(out, pair, (indices[pair, 0], indices[pair, 1]), scores, counts)
     return features, matches
+
+
+def _read_pair(file: h5py.File, pair: Pair) -> dict[str, np.ndarray]:
+    group, where = file[pair_key(*pair)], f"pair '{pair[0]}' '{pair[1]}' in {file.filename}"
+    return {key: np.asarray(read_array(group, key, where)) for key in group}
 
 
 def _stored_order(file: h5py.File, pair: Pair) -> Pair | None:
@@ -57,23 +62,72 @@ def _stored_order(file: h5py.File, pair: Pair) -> Pair | None:
 
 
 def _unique_keypoints(
-    found: Mapping[Pair, h5py.Group],
-) -> tuple[dict[str, np.ndarray], dict[tuple[Pair, int], np.ndarray]]:
-    """All keypoints of each image (N, 2), and for each pair and side the indices (M,) of its matches among them."""
-    parts: dict[str, list[tuple[Pair, int, np.ndarray]]] = {}
+    found: Mapping[Pair, Mapping[str, np.ndarray]],
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[tuple[Pair, int], np.ndarray]]:
+    """All keypoints of each image, equal ones once, and for each pair and side the indices (M,) of its matches."""
+    parts: dict[str, list[tuple[Pair, int, dict[str, np.ndarray]]]] = {}
     for pair, group in found.items():
         for side, name in enumerate(pair):
-            points = np.asarray(read_array(group, f"keypoints{side}", str(pair)), dtype=np.float32).reshape(-1, 2)
-            parts.setdefault(name, []).append((pair, side, points))
-    keypoints, indices = {}, {}
-    for name, images_parts in parts.items():
-        stacked = np.concatenate([points for _, _, points in images_parts])
-        keypoints[name], inverse = np.unique(stacked, axis=0, return_inverse=True)
+            points = np.asarray(group[f"keypoints{side}"], dtype=np.float32).reshape(-1, 2)
+            arrays = {"keypoints": points}
+            if f"depths{side}" in group:
+                arrays["depths"] = np.asarray(group[f"depths{side}"], dtype=np.float32).reshape(len(points))
+            parts.setdefault(name, []).append((pair, side, arrays))
+    images, indices = {}, {}
+    for name, of_image in parts.items():
+        stacked = {key: np.concatenate([arrays[key] for _, _, arrays in of_image]) for key in of_image[0][2]}
+        keypoints, first, inverse = np.unique(stacked["keypoints"], axis=0, return_index=True, return_inverse=True)
+        images[name] = {"keypoints": keypoints}
+        if "depths" in stacked:
+            images[name]["depths"] = stacked["depths"][first]
         start = 0
-        for pair, side, points in images_parts:
-            indices[pair, side] = inverse.reshape(-1)[start : start + len(points)]
-            start += len(points)
-    return keypoints, indices
+        for pair, side, arrays in of_image:
+            count = len(arrays["keypoints"])
+            indices[pair, side] = inverse.reshape(-1)[start : start + count]
+            start += count
+    return images, indices
+
+
+def features_and_matches_of(
+    arrays: Mapping[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """The same for one pair in memory: the arrays of both images, and its matches (K, 2) with scores (K,)."""
+    pair = ("0", "1")
+    images, indices = _unique_keypoints({pair: arrays})
+    for side, name in enumerate(pair):
+        images[name]["image_size"] = arrays["sizes"][side]
+    counts = len(images["0"]["keypoints"]), len(images["1"]["keypoints"])
+    matches = one_partner_each((indices[pair, 0], indices[pair, 1]), np.asarray(arrays["scores"]), counts)
+    return images["0"], images["1"], matches
+
+
+def one_partner_each(
+    indices: tuple[np.ndarray, np.ndarray], scores: np.ndarray, counts: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Matches of pairs of indices (M,), (M,) with each keypoint of the side with fewer keypoints once: the best stays.
+
+    Args:
+        scores: (M,). counts: keypoints of both images.
+
+    Returns:
+        (K, 2) int64 and scores (K,) float32.
+    """
+    first = 0 if counts[0] <= counts[1] else 1
+    partners, kept = partners_of(indices, scores, counts, first)
+    matched = np.flatnonzero(partners >= 0)
+    pairs = np.stack([matched, partners[matched].astype(np.int64)], axis=-1)
+    return (pairs[:, ::-1].copy() if first else pairs), kept[matched]
+
+
+def partners_of(
+    indices: tuple[np.ndarray, np.ndarray], scores: np.ndarray, counts: tuple[int, int], first: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The partner of each keypoint of side ``first``, or -1, and its score; of several matches the best stays."""
+    partners, kept = np.full(counts[first], -1, dtype=np.int32), np.zeros(counts[first], dtype=np.float32)
+    order = np.argsort(scores, kind="stable")
+    source, target = indices[first][order], indices[1 - first][order]
+    partners[source], kept[source] = target, scores[order]
+    return partners, kept
 
 
 def _write_pair(
@@ -81,10 +135,7 @@ def _write_pair(
 ) -> None:
     """One pair in hloc's layout, from the side with fewer keypoints: a reference has those of all its queries."""
     first = 0 if counts[0] <= counts[1] else 1
-    matches0, scores0 = np.full(counts[first], -1, dtype=np.int32), np.zeros(counts[first], dtype=np.float32)
-    order = np.argsort(scores, kind="stable")  # of several matches of a keypoint the best stays
-    source, target = indices[first][order], indices[1 - first][order]
-    matches0[source], scores0[source] = target, scores[order]
+    matches0, scores0 = partners_of(indices, scores, counts, first)
     group = out.create_group(pair_key(pair[first], pair[1 - first]))
     group.create_dataset("matches0", data=matches0)
     group.create_dataset("matching_scores0", data=scores0)

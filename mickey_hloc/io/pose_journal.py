@@ -8,8 +8,9 @@ removed.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -20,7 +21,7 @@ from mickey_hloc.io.origin import ORIGIN_KEY, check_origin
 from mickey_hloc.io.poses import FAILED, HEADER, Pair, format_pair, read_poses
 
 _ORIGIN_PREFIX = f"# {ORIGIN_KEY} "
-_WITNESS_PREFIX = "# mickey_hloc_input "
+_INPUT_PREFIX = "# mickey_hloc_input "
 
 
 class PoseJournal:
@@ -34,8 +35,8 @@ class PoseJournal:
     Attributes:
         poses: what is safely stored, by pair.
         finished: the pairs that the poses file has from an earlier, finished run.
-        witness: a stored pair and the checksum of its input, where one was recorded: it tells whether the input has
-            changed since.
+        inputs: the checksum of the input of each pair in the journal: it tells whether the input has changed since.
+        finished_input: ``combined`` of the pairs of the finished file that had their input.
 
     Raises:
         InputError: the file was made otherwise or cannot be read, or another process is writing it.
@@ -47,7 +48,8 @@ class PoseJournal:
         self.overwrite = overwrite
         self.poses: dict[Pair, RelativePose] = {}
         self._lines: dict[Pair, str] = {}  # kept as read: a number that is parsed and written again may change
-        self.witness: tuple[Pair, str] | None = None
+        self.inputs: dict[Pair, str] = {}
+        self.finished_input: str | None = None
         self._journal_path = self.path.with_name(self.path.name + ".journal")
         # A file of its own: closing any handle of a locked file drops the lock.
         self._lock_path = self.path.with_name(f".{self.path.name}.lock")
@@ -74,24 +76,22 @@ class PoseJournal:
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
-    def add(self, poses: Mapping[Pair, RelativePose], witness: tuple[Pair, str] | None = None) -> None:
-        """Store a batch for good. The first ``witness`` given is kept."""
+    def add(self, poses: Mapping[Pair, RelativePose], inputs: Mapping[Pair, str]) -> None:
+        """Store a batch for good, with the checksums of what its pairs were made from."""
         lines = [] if self._journal_path.exists() else [HEADER, _ORIGIN_PREFIX + self.origin]
-        if self.witness is None and witness is not None:
-            self.witness = witness
-            lines.append(_witness_line(witness))
         self._lines.update({pair: format_pair(*pair, pose) for pair, pose in poses.items()})
-        lines += [self._lines[pair] for pair in poses]
+        for pair in poses:
+            lines += [_input_line(pair, inputs[pair]), self._lines[pair]]
         with self._journal_path.open("ab") as file:
             _write_through(file, lines)
         self.poses.update(poses)
+        self.inputs.update(inputs)
 
     def finish(self, pairs: Sequence[Pair], unstored: Mapping[Pair, RelativePose] | None = None) -> None:
         """Write the poses file: these pairs in this order, those in ``unstored`` as they are there."""
         lines = [HEADER, _ORIGIN_PREFIX + self.origin]
-        if self.witness is not None:
-            lines.append(_witness_line(self.witness))
         new = {pair: format_pair(*pair, pose) for pair, pose in (unstored or {}).items()}
+        lines.append(_INPUT_PREFIX + combined(self.inputs[pair] for pair in pairs if pair not in new))
         lines += [new[pair] if pair in new else self._lines[pair] for pair in pairs]
         temporary = self.path.with_name(f".{self.path.name}.tmp")  # one name: a killed run leaves no second one
         with temporary.open("wb") as file:
@@ -116,9 +116,12 @@ class PoseJournal:
         origins = [line.removeprefix(_ORIGIN_PREFIX) for line in comments if line.startswith(_ORIGIN_PREFIX)]
         check_origin(origins[0] if origins else None, self.origin, path)
         for line in comments:
-            if line.startswith(_WITNESS_PREFIX):
-                name0, name1, digest = line.removeprefix(_WITNESS_PREFIX).split()
-                self.witness = (name0, name1), digest
+            if line.startswith(_INPUT_PREFIX):
+                *pair, digest = line.removeprefix(_INPUT_PREFIX).split()
+                if len(pair) == 2:
+                    self.inputs[pair[0], pair[1]] = digest
+                else:
+                    self.finished_input = digest
         self.poses.update(poses)
         self._lines.update(zip(poses, [line for line in lines if line not in comments], strict=True))
 
@@ -130,6 +133,10 @@ def _write_through(file: IO[bytes], lines: Sequence[str]) -> None:
     os.fsync(file.fileno())
 
 
-def _witness_line(witness: tuple[Pair, str]) -> str:
-    (name0, name1), digest = witness
-    return f"{_WITNESS_PREFIX}{name0} {name1} {digest}"
+def _input_line(pair: Pair, checksum: str) -> str:
+    return f"{_INPUT_PREFIX}{pair[0]} {pair[1]} {checksum}"
+
+
+def combined(checksums: Iterable[str]) -> str:
+    """One checksum of those of several pairs, in their order."""
+    return hashlib.sha256(" ".join(checksums).encode()).hexdigest()

@@ -22,6 +22,7 @@ class StoredArrays:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = open_for_reading(path, "features file")
+        self._checksums: dict[str, int] = {}
         self._images: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
 
     def __enter__(self) -> StoredArrays:
@@ -57,6 +58,10 @@ class StoredArrays:
         return self._images[name]
 
     def checksum(self, name: str) -> int:
-        """Of keypoints and descriptors: tells features of another run from these."""
-        arrays = self.read(name)
-        return zlib.crc32(arrays["descriptors"].numpy().tobytes(), zlib.crc32(arrays["keypoints"].numpy().tobytes()))
+        """Of every dataset of an image: tells features of another run from these."""
+        if name not in self._checksums:
+            arrays, crc = self.read(name), 0
+            for key in sorted(arrays):
+                crc = zlib.crc32(arrays[key].numpy().tobytes(), zlib.crc32(key.encode(), crc))
+            self._checksums[name] = crc
+        return self._checksums[name]

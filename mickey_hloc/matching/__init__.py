@@ -1,47 +1,40 @@
-"""Matchers of two images: of their stored features, or of the images themselves."""
+"""Parts that match the features of two images: ours by name, a user's own by dotted path, and those of hloc."""
 
 from typing import Any
 
-from mickey_hloc.matching.base import FeatureMatcher, ImageMatcher
-from mickey_hloc.registry import Registry
+from mickey_hloc.matching.base import Matcher, MatcherOptions, StoredFeatures
+from mickey_hloc.registry import Preset, Registry
 
-FEATURE_MATCHERS: Registry[FeatureMatcher] = Registry(
+_DUAL_SOFTMAX = "mickey_hloc.matching.mickey:DualSoftmaxMatcher"
+_NEAREST = "mickey_hloc.matching.nearest:NearestNeighbourMatcher"
+
+MATCHERS: Registry[Matcher] = Registry(
     "matcher",
-    FeatureMatcher,
+    Matcher,
     {
-        "hloc": "mickey_hloc.hloc_plugin.hosted_matching:HostedFeatureMatcher",
-        "mickey": "mickey_hloc.matching.mickey:DualSoftmaxMatcher",
-        "nearest": "mickey_hloc.matching.nearest:NearestNeighbourMatcher",
+        "mickey": _DUAL_SOFTMAX,
+        "mickey-small": Preset(_DUAL_SOFTMAX, {"weights": "small"}),
+        "mickey_sc": Preset(_DUAL_SOFTMAX, {"weights": "mickey_sc"}),
+        "nn-mutual": Preset(_NEAREST, {"max_ratio": None}),
+        "nn-ratio": Preset(_NEAREST, {"max_ratio": 0.9}),
     },
-)
-IMAGE_MATCHERS: Registry[ImageMatcher] = Registry(
-    "matcher of images", ImageMatcher, {"hloc": "mickey_hloc.hloc_plugin.hosted_matching:HostedImageMatcher"}
+    fallback="mickey_hloc.hloc_plugin.parts:find_matcher",
 )
 
 
-def get_feature_matcher(name: str, **options: Any) -> FeatureMatcher:
-    """A matcher of stored features by name, e.g. ``get_feature_matcher("nearest", max_ratio=0.8)``.
+def get_matcher(name: str, host: str = "hloc", **options: Any) -> Matcher:
+    """A matcher by name, e.g. ``get_matcher("nn-ratio", max_ratio=0.8)``.
+
+    Args:
+        name: of ``MATCHERS``, a dotted path, or a conf of hloc's ``match_features``.
+        host: the hloc whose confs are meant where the name is not ours.
+        options: of the matcher.
 
     Raises:
-        InputError: an unknown name or option; the message lists the known ones.
+        InputError: an unknown name or option, or a value of the wrong type; the message lists the known ones.
+        MissingDependencyError: hloc, or what the matcher needs, is not installed.
     """
-    return FEATURE_MATCHERS.get(name)(**options)
+    return MATCHERS.create(name, host, **options)
 
 
-def get_image_matcher(name: str, **options: Any) -> ImageMatcher:
-    """A matcher of images by name, e.g. ``get_image_matcher("hloc", model={"name": "loftr", "weights": "outdoor"})``.
-
-    Raises:
-        InputError: an unknown name or option; the message lists the known ones.
-    """
-    return IMAGE_MATCHERS.get(name)(**options)
-
-
-__all__ = [
-    "FEATURE_MATCHERS",
-    "IMAGE_MATCHERS",
-    "FeatureMatcher",
-    "ImageMatcher",
-    "get_feature_matcher",
-    "get_image_matcher",
-]
+__all__ = ["MATCHERS", "Matcher", "MatcherOptions", "StoredFeatures", "get_matcher"]

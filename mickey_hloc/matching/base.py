@@ -1,42 +1,33 @@
-"""The contracts of the matchers. A subclass defines ``Options``, a frozen dataclass with the defaults."""
+"""The contract of every matcher: the stored features of two images in, one partner or none for each keypoint out."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
 
-from mickey_hloc.registry import make_options
+from mickey_hloc.registry import CheckedOptions, Part, options_tag
 
 StoredFeatures = Mapping[str, Tensor]  # every dataset of one image in a features file, float32
 
 
-class _Matcher(ABC):
-    """Weights are loaded when first needed, so that a run with nothing to do loads none.
-
-    Raises:
-        InputError: an unknown option; the message lists the known ones.
-    """
-
-    Options: ClassVar[type]
-
-    def __init__(self, **options: Any) -> None:
-        self.options: Any = make_options(self.Options, options, where=f"matcher {type(self).__name__}")
-
-    def identity(self) -> dict[str, Any]:
-        """What decides the matches: the options, with checksums in the place of files. Plain values."""
-        return dict(vars(self.options))
+@dataclass(frozen=True)
+class MatcherOptions(CheckedOptions):
+    """Options of every matcher: none."""
 
 
-class FeatureMatcher(_Matcher):
-    """Matches stored features, whoever made them."""
+class Matcher(Part, ABC):
+    """Base of the matchers. A subclass defines ``Options`` and ``_match``; this class checks what it returns."""
+
+    kind = "matcher"
 
     def prepare(self, attributes: Mapping[str, object]) -> None:
         """Called once before the first pair, with the attributes of the features file."""
 
-    @abstractmethod
     def match(self, features0: StoredFeatures, features1: StoredFeatures) -> tuple[Tensor, Tensor]:
         """Match two images.
 
@@ -45,24 +36,34 @@ class FeatureMatcher(_Matcher):
                 the features file has; either image may have no keypoints.
 
         Returns:
-            matches0 (N0,) int64, the index of the partner in image 1 or -1, and matching_scores0 (N0,) in [0, 1].
+            matches0 (N0,) int64, the index of the partner in image 1 or -1, and matching_scores0 (N0,) float32 in
+            [0, 1]; both on the CPU.
 
         Raises:
             InputError: features that this matcher cannot use.
+            TypeError: the matcher returned something else.
         """
-
-
-class ImageMatcher(_Matcher):
-    """Matches images without keypoints of their own (dense and semi-dense methods)."""
+        n0, n1 = len(features0["keypoints"]), len(features1["keypoints"])
+        if 0 in (n0, n1):
+            return torch.full((n0,), -1, dtype=torch.int64), torch.zeros(n0)
+        with torch.inference_mode():
+            matches0, scores0 = self._match(features0, features1)
+        matches0, scores0 = matches0.long().cpu(), scores0.float().cpu()
+        who = type(self).__name__
+        if matches0.shape != (n0,) or scores0.shape != (n0,):
+            raise TypeError(f"{who} must return {n0} partners and {n0} scores for {n0} keypoints")
+        if int(matches0.min()) < -1 or int(matches0.max()) >= n1:
+            raise TypeError(f"{who} returned a partner that is none of the {n1} keypoints of image 1")
+        if not bool(torch.isfinite(scores0).all()):
+            raise TypeError(f"{who} returned scores that are not finite")
+        return matches0, scores0
 
     @abstractmethod
-    def match(self, image0: Tensor, image1: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Match two images.
+    def _match(self, features0: StoredFeatures, features1: StoredFeatures) -> tuple[Tensor, Tensor]: ...
 
-        Args:
-            image0, image1: (3, H, W) RGB or (1, H, W) grey where the conf says so; float32 in [0, 1]. Sizes may differ.
+    def tag(self) -> str:
+        """A name for files: what decides the matches is in it."""
+        return "-".join([self.file_name, *options_tag(self, ignored=("device",))])
 
-        Returns:
-            keypoints0 (M, 2), keypoints1 (M, 2), pixels of the given images with the centre of the top-left pixel at
-            (0, 0), and scores (M,) in [0, 1].
-        """
+    def identity(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self.options).items() if k != "device"}

@@ -1,43 +1,66 @@
 """MicKey's matcher: dual softmax with a dustbin (Eq. 3), then mutual nearest neighbours."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from mickey_hloc.confs import DEFAULT_WEIGHTS
-from mickey_hloc.features.mickey import stored_matcher
-from mickey_hloc.matching.base import FeatureMatcher, StoredFeatures
+from mickey_hloc.matching.base import Matcher, MatcherOptions, StoredFeatures
 from mickey_hloc.model.blockwise import match_blockwise
 from mickey_hloc.model.matching import DualSoftmax
-from mickey_hloc.weights.checkpoints import load_matcher
+from mickey_hloc.model.stored_constants import stored_matcher
+from mickey_hloc.registry import require
 
 
 @dataclass(frozen=True)
-class DualSoftmaxOptions:
-    """Attributes: weights: of MicKey, where the features file does not tell its temperature and dustbin value.
-    match_threshold: matches with a smaller probability are left out.
+class DualSoftmaxOptions(MatcherOptions):
+    """Options of MicKey's matcher.
+
+    Attributes:
+        weights: of MicKey, where the features file does not tell its temperature and dustbin value.
+        match_threshold: matches with a smaller probability are left out.
     """
 
-    weights: str = DEFAULT_WEIGHTS
+    weights: str = "mickey"
     match_threshold: float = 0.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "match_threshold", 0 <= self.match_threshold < 1, "a probability in [0, 1)")
 
-class DualSoftmaxMatcher(FeatureMatcher):
+
+class DualSoftmaxMatcher(Matcher):
     """For MicKey's features."""
 
     Options = DualSoftmaxOptions
-    matcher: DualSoftmax | None = None
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.dual_softmax: DualSoftmax | None = None
 
     def prepare(self, attributes: Mapping[str, object]) -> None:
-        self.matcher = stored_matcher(attributes) or load_matcher(self.options.weights)
+        self.dual_softmax = dual_softmax(attributes, self.options.weights)
 
-    def match(self, features0: StoredFeatures, features1: StoredFeatures) -> tuple[Tensor, Tensor]:
-        if self.matcher is None:
+    def _match(self, features0: StoredFeatures, features1: StoredFeatures) -> tuple[Tensor, Tensor]:
+        if self.dual_softmax is None:
             self.prepare({})
-        assert self.matcher is not None
-        with torch.inference_mode():
-            return match_blockwise(
-                self.matcher, features0["descriptors"], features1["descriptors"], self.options.match_threshold
-            )
+        assert self.dual_softmax is not None
+        descriptors = features0["descriptors"], features1["descriptors"]
+        return match_blockwise(self.dual_softmax, *descriptors, self.options.match_threshold)
+
+
+def dual_softmax(attributes: Mapping[str, object], weights: str) -> DualSoftmax:
+    """The match probability (Eq. 3) of the model that made a features file: as the file says, else as the weights do.
+
+    Raises:
+        WeightsError: the file does not say it, and the weights cannot be had.
+    """
+    stored = stored_matcher(attributes)
+    if stored is not None:
+        return stored
+    from mickey_hloc.weights.checkpoints import load_matcher
+
+    return load_matcher(weights)

@@ -5,29 +5,33 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mickey_hloc.errors import InputError
-from mickey_hloc.hloc_plugin.models import default_device
-from mickey_hloc.matching.base import FeatureMatcher, StoredFeatures
+from mickey_hloc.matching.base import Matcher, MatcherOptions, StoredFeatures
+from mickey_hloc.model.device import default_device
 from mickey_hloc.model.matching import match_with_ratio_test, mutual_nearest_neighbours
+from mickey_hloc.registry import require
 
 
 @dataclass(frozen=True)
-class NearestOptions:
-    """Attributes: max_ratio: best over second-best distance, in both directions; None: no ratio test."""
+class NearestOptions(MatcherOptions):
+    """Options of nearest neighbours.
+
+    Attributes:
+        max_ratio: best over second-best distance, in both directions; None: no ratio test.
+    """
 
     max_ratio: float | None = 0.9
 
     def __post_init__(self) -> None:
-        if self.max_ratio is not None and not 0 < self.max_ratio <= 1:
-            raise InputError(f"max_ratio is {self.max_ratio}; it is in (0, 1], or None.")
+        super().__post_init__()
+        require(self, "max_ratio", self.max_ratio is None or 0 < self.max_ratio <= 1, "in (0, 1], or None")
 
 
-class NearestNeighbourMatcher(FeatureMatcher):
+class NearestNeighbourMatcher(Matcher):
     """For descriptors of unit length."""
 
     Options = NearestOptions
 
-    def match(self, features0: StoredFeatures, features1: StoredFeatures) -> tuple[Tensor, Tensor]:
+    def _match(self, features0: StoredFeatures, features1: StoredFeatures) -> tuple[Tensor, Tensor]:
         device = default_device()
         descriptors0, descriptors1 = (features["descriptors"].to(device) for features in (features0, features1))
         if self.options.max_ratio is None:

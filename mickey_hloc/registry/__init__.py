@@ -2,15 +2,19 @@
 
 from mickey_hloc.registry.assignments import parse_assignments
 from mickey_hloc.registry.options import CheckedOptions, make_options, require
-from mickey_hloc.registry.part import Part
-from mickey_hloc.registry.slots import Preset, Registry, unknown_name
+from mickey_hloc.registry.part import Part, file_safe, options_tag
+from mickey_hloc.registry.slots import ConfTable, Preset, Registry, is_dotted_path, unknown_name
 
 __all__ = [
     "CheckedOptions",
+    "ConfTable",
     "Part",
     "Preset",
     "Registry",
+    "file_safe",
+    "is_dotted_path",
     "make_options",
+    "options_tag",
     "parse_assignments",
     "require",
     "unknown_name",

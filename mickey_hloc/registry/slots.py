@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
 from mickey_hloc.errors import InputError, MissingDependencyError
+from mickey_hloc.registry.part import Part
 
 T = TypeVar("T")
 
@@ -48,10 +49,14 @@ class Registry(Generic[T]):
         kind: what the slot holds, for messages, e.g. "solver".
         base: the class that all parts of the slot derive from.
         targets: ``package.module:Class``, or a Preset, by name.
+        fallback: ``package.module:function`` of (name, host, known names) that gives the Preset of a name that is
+            neither in the table nor a dotted path, or raises the error for it.
     """
 
-    def __init__(self, kind: str, base: type, targets: Mapping[str, str | Preset]) -> None:
-        self.kind, self.base = kind, base
+    def __init__(
+        self, kind: str, base: type, targets: Mapping[str, str | Preset], fallback: str | None = None
+    ) -> None:
+        self.kind, self.base, self._fallback = kind, base, fallback
         self._presets = {n: t if isinstance(t, Preset) else Preset(t) for n, t in targets.items()}
 
     @property
@@ -59,46 +64,52 @@ class Registry(Generic[T]):
         """All names of the table, sorted."""
         return sorted(self._presets)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._presets or is_dotted_path(name)
+    def find(self, name: str, host: str = "hloc") -> Preset:
+        """What a name stands for: a line of the table, a dotted path, or what the fallback makes of it.
 
-    def get(self, name: str) -> type[T]:
+        Args:
+            host: the hloc that the fallback looks into.
+
+        Raises:
+            InputError: an unknown name; the message lists the known ones.
+        """
+        if name in self._presets:
+            return self._presets[name]
+        if is_dotted_path(name):
+            return Preset(name)
+        if self._fallback is None:
+            raise unknown_name(self.kind, name, self._presets)
+        found: Preset = _attribute(self._fallback)(name, host, self.names)
+        return found
+
+    def get(self, name: str, host: str = "hloc") -> type[T]:
         """The class behind a name or a dotted path.
 
         Raises:
-            InputError: the name is not in the table, or the path leads to no class of this slot.
+            InputError: an unknown name, or a path that leads to no class of this slot.
         """
-        if name in self._presets:
-            module, _, attribute = self._presets[name].target.partition(":")
-            cls: type[T] = getattr(importlib.import_module(module), attribute)
-            return cls
-        if is_dotted_path(name):
-            return self._import(name)
-        raise unknown_name(self.kind, name, self._presets)
+        preset = self.find(name, host)
+        return cast("type[T]", _attribute(preset.target)) if name != preset.target else self._user_class(name)
 
-    def create(self, name: str, **options: Any) -> T:
+    def create(self, name: str, host: str = "hloc", /, **options: Any) -> T:
         """The part of a name or a dotted path, with options changed.
 
         Raises:
             InputError: an unknown name, an unknown option, or a value of the wrong type.
         """
-        return self.get(name)(**{**self.preset_options(name), **options})
+        preset = self.find(name, host)
+        part = self.get(name, host)(**_merged(preset.options, options))
+        if isinstance(part, Part):
+            part.name, part.preset = name, preset.options
+        return part
 
-    def preset_options(self, name: str) -> dict[str, Any]:
-        """The options that a name stands for."""
-        return dict(self._presets[name].options) if name in self._presets else {}
-
-    def _import(self, path: str) -> type[T]:
+    def _user_class(self, path: str) -> type[T]:
         module, _, attribute = path.partition(":")
         try:
-            found: Any = importlib.import_module(module)
-            for part in attribute.split("."):
-                found = getattr(found, part)
+            found = _attribute(path)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise MissingDependencyError(
-                    f"The {self.kind} {path} needs the module {error.name}: install it."
-                ) from error
+                raise MissingDependencyError(f"The {self.kind} {path} needs the module {error.name}: install it.") from error
             raise InputError(
                 f"The {self.kind} '{path}' cannot be imported: there is no module {error.name}; install its package or "
                 "add its folder to PYTHONPATH."
@@ -110,5 +121,40 @@ class Registry(Generic[T]):
         if not (isinstance(found, type) and issubclass(found, self.base)):
             where = f"{self.base.__module__}.{self.base.__name__}"
             raise InputError(f"'{path}' is no {self.kind}: it must be a class derived from {where}.")
-        cls = cast("type[T]", found)
-        return cls
+        return cast("type[T]", found)
+
+
+class ConfTable(Mapping[str, dict[str, Any]]):
+    """A step's named confs, as hloc has them: each is made when it is asked for, so that importing reads no file."""
+
+    def __init__(self, registry: Registry[Any], make: Callable[[str], dict[str, Any]]) -> None:
+        self._registry, self._make = registry, make
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        if name not in self._registry.names:
+            raise KeyError(name)
+        return self._make(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._registry.names)
+
+    def __len__(self) -> int:
+        return len(self._registry.names)
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes``; mappings are merged key by key."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _attribute(path: str) -> Any:
+    """What ``package.module:Name.name`` names."""
+    module, _, attribute = path.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in attribute.split("."):
+        found = getattr(found, part)
+    return found

@@ -59,7 +59,7 @@ def judge_with_baselines(
         }
         for row, (d0, d1) in depths.items():
             k0, k1 = replace(a, depths=d0), replace(b, depths=d1)
-            pose = estimate_pose(solver, k0, k1, case["P"], item["K0"], item["K1"], seed)
+            pose = estimate_pose(solver, k0, k1, model.matcher, item["K0"], item["K1"], seed)
             samples = [
                 depth_samples(k.keypoints[0], k.depths[0], k.keypoint_scores[0], item[f"depth{side}"])
                 for side, k in enumerate((k0, k1))
@@ -81,7 +81,6 @@ def _case(model: MicKey, item: Mapping[str, Any]) -> dict[str, Any]:
             if features is None:
                 features = model.encode(item[f"image{side}"][None].to(model.device))
             found.append(model.keypoints_from_features(features.to(model.device)))
-        P = model.correspondence_probability(*found)[0]
     truths = [sample_nearest(item[f"depth{side}"], k.keypoints[0]) for side, k in enumerate(found)]
     confident = [
         depth_samples(k.keypoints[0], k.depths[0], k.keypoint_scores[0], item[f"depth{side}"])
@@ -91,7 +90,6 @@ def _case(model: MicKey, item: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "a": found[0],
         "b": found[1],
-        "P": P,
         "item": item,
         "truth": (truths[0][None], truths[1][None]),
         "confident_truth": [rows[rows[:, 2] > 0, 1] for rows in confident],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,18 @@ from torch import Tensor
 
 from mickey_hloc.evaluation.metrics import benchmark_vcre, precision_recall, relative_pose_errors
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.model.matching import mutual_nearest_neighbours
+from mickey_hloc.features.base import to_original_image
+from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.io.cameras import Camera
+from mickey_hloc.io.features import in_memory
+from mickey_hloc.io.intrinsics import Intrinsics
+from mickey_hloc.io.matches import matches_of_partners
+from mickey_hloc.model.blockwise import match_blockwise
+from mickey_hloc.model.matching import DualSoftmax
 from mickey_hloc.model.mickey import MetricKeypoints
-from mickey_hloc.solvers import PoseProblem, Solver, View
+from mickey_hloc.solvers import Solver
+from mickey_hloc.two_view.problem import ProblemBuilder, correspondences_for
+from mickey_hloc.two_view.solving import solve_pair
 
 # Keypoints with at least the median of the positive scores: the half that the network would rather use.
 CONFIDENT_QUANTILE = 0.5
@@ -42,21 +52,37 @@ class PairJudgement:
 
 
 def estimate_pose(
-    solver: Solver, a: MetricKeypoints, b: MetricKeypoints, probability: Tensor, K0: Tensor, K1: Tensor, seed: int
+    solver: Solver, a: MetricKeypoints, b: MetricKeypoints, matcher: DualSoftmax, K0: Tensor, K1: Tensor, seed: int
 ) -> RelativePose:
-    """The pose of one pair from batches of one, on the CPU; ``probability`` is (N0, N1).
+    """The pose of one pair from batches of one, on the CPU, as any other command would estimate it.
 
-    A solver that takes matches gets the mutual nearest neighbours of the probability.
+    A solver that takes matches gets the mutual nearest neighbours of the match probability.
     """
-    view0, view1 = (
-        View(k.keypoints[0].detach().float().cpu(), k.depths[0].detach().float().cpu(), K.cpu())
-        for k, K in ((a, K0), (b, K1))
-    )
-    P = probability.detach().float().cpu()
-    if solver.needs == "probability":
-        return solver.solve(PoseProblem(view0, view1, probability=P), seed)
-    matches, scores = mutual_nearest_neighbours(P)
-    return solver.solve(PoseProblem(view0, view1, matches=matches, match_scores=scores), seed)
+    on_descriptors = solver.needs == "probability"
+    softmax = copy.deepcopy(matcher).float().cpu()
+    builder = ProblemBuilder(correspondences_for(solver, on_descriptors), softmax if on_descriptors else None)
+    features = [in_memory(_stored(k)) for k in (a, b)]
+    views = [
+        builder.view("", found, Camera(Intrinsics(K.double().cpu().numpy(), *_NO_SIZE)))
+        for found, K in zip(features, (K0, K1), strict=True)
+    ]
+    matches = None
+    if not on_descriptors:
+        descriptors = (torch.from_numpy(f.descriptors) for f in features if f.descriptors is not None)
+        with torch.no_grad():
+            partners, scores = match_blockwise(softmax, *descriptors)
+        matches = matches_of_partners(partners.numpy(), scores.numpy())
+    return solve_pair(builder, solver, *views, matches, seed)[1]
+
+
+_NO_SIZE = (0, 0)
+
+
+def _stored(keypoints: MetricKeypoints) -> dict[str, np.ndarray]:
+    """The arrays of an image's group in a features file, from a batch of one."""
+    names = ("keypoints", "depths", "keypoint_scores", "descriptors")
+    arrays = {name: getattr(keypoints, name)[0].detach().float().cpu().numpy() for name in names}
+    return to_original_image(arrays, (1, 1), (1, 1), as_half=True)
 
 
 def judge_pair(

@@ -1,47 +1,69 @@
-"""Running a solver over many pairs: in threads, in order, each pair with its own seed."""
+"""Solving pairs: one, or many in threads and in order."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+import torch
+
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.pairs import Pair
-from mickey_hloc.solvers import Solver
-from mickey_hloc.two_view.stored import ProblemLoader, problem_checksum
+from mickey_hloc.solvers import PoseProblem, Solver
+from mickey_hloc.two_view.problem import Matches, ProblemBuilder, ViewData
+from mickey_hloc.two_view.stored import StoredPairs
 
 INPUT_PROBLEM = "input: "  # begins the reason of pairs that no solver has seen; a later run tries them again
 
 
 @dataclass(frozen=True)
 class SolvedPair:
-    """A pair's pose, and a checksum of what it was made from (of the first pair only)."""
+    """A pair's pose, and a checksum of what it was made from; None where its input is missing."""
 
     pair: Pair
     pose: RelativePose
     checksum: str | None = None
 
 
+def solve_pair(
+    builder: ProblemBuilder, solver: Solver, data0: ViewData, data1: ViewData, matches: Matches | None, seed: int
+) -> tuple[PoseProblem, RelativePose]:
+    """The problem of a pair and its pose ``cam1_from_cam0``, or a failure with its reason.
+
+    Raises:
+        InputError: the input cannot be used.
+    """
+    problem = builder.problem(data0, data1, matches)
+    for which, data in (("first", data0), ("second", data1)):
+        if len(data.view.keypoints) == 0:
+            return problem, RelativePose.failure(f"the {which} image has no keypoints (is it of a single colour?)")
+    try:
+        return problem, solver.solve(problem, seed)
+    except (torch.linalg.LinAlgError, np.linalg.LinAlgError, ArithmeticError) as error:
+        return problem, RelativePose.failure(f"the solver broke down on these numbers ({str(error).splitlines()[0]})")
+
+
 def solve_pairs(
-    loader: ProblemLoader, solver: Solver, pairs: Sequence[Pair], seed: int, num_workers: int
+    stored: StoredPairs, solver: Solver, pairs: Sequence[Pair], seed: int, num_workers: int
 ) -> Iterator[SolvedPair]:
     """Solve the pairs in threads (torch releases Python's lock); results come in the order of the pairs.
 
-    A pair whose input is missing or damaged becomes a failure that says so; it costs only itself.
+    Every pair has the same seed, so that its pose depends on nothing but its own input. A pair whose input is missing
+    or damaged becomes a failure that says so; it costs only itself.
     """
 
     def solve(pair: Pair) -> SolvedPair:
         try:
-            problem = loader.load(*pair)
+            data0, data1, matches = stored.load(*pair)
+            _, pose = solve_pair(stored.builder, solver, data0, data1, matches, seed)
         except InputError as error:
             return SolvedPair(pair, RelativePose.failure(INPUT_PROBLEM + str(error)))
-        pose = solver.solve(problem, pair_seed(seed, *pair))
-        return SolvedPair(pair, pose, problem_checksum(problem) if pair == pairs[0] else None)
+        return SolvedPair(pair, pose, stored.builder.checksum(data0, data1, matches))
 
     pool = ThreadPoolExecutor(num_workers)
     try:
@@ -54,12 +76,6 @@ def solve_pairs(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def pair_seed(seed: int, name0: str, name1: str) -> int:
-    """A seed that depends on the run's seed and the pair's names only: in [0, 2^63)."""
-    digest = hashlib.sha256(f"{seed} {name0} {name1}".encode()).digest()
-    return int.from_bytes(digest[:8], "little") >> 1
 
 
 def lacks_input(pose: RelativePose) -> bool:

@@ -3,20 +3,27 @@
 This folder is appended to the host's ``matchers`` (see ``hloc_plugin``), so the relative import finds its base.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar
 
-from mickey_hloc.hloc_plugin.adapters import check_conf, load_vismatch, vismatch_pair
+from mickey_hloc.hloc_plugin.adapters import checked_conf, dense_matches, load_dense
 
 from ..utils.base_model import BaseModel
 
 
+@dataclass(frozen=True)
+class Options:
+    matcher: str = "sift-nn"
+    max_num_keypoints: int = 2048
+
+
 class VisMatch(BaseModel):
-    default_conf: ClassVar = {"matcher": "sift-nn", "max_num_keypoints": 2048}
+    default_conf: ClassVar = vars(Options())
     required_inputs: ClassVar = ["image0", "image1"]
 
     def _init(self, conf):
-        check_conf(conf, self.default_conf, "matcher vismatch")
-        self.net = load_vismatch(conf["matcher"], conf["max_num_keypoints"])
+        options = checked_conf(Options, conf, "matcher vismatch")
+        self.net = load_dense(options.matcher, options.max_num_keypoints)
 
     def _forward(self, data):
-        return vismatch_pair(self.net, data["image0"][0], data["image1"][0])
+        return dense_matches(self.net, data["image0"][0], data["image1"][0])

@@ -1,0 +1,22 @@
+"""Constants of a model in the attributes of a features file, so that matching and depth need no weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from mickey_hloc.model.matching import DualSoftmax
+
+TEMPERATURE_KEY = "mickey_match_temperature"
+DUSTBIN_KEY = "mickey_dustbin_score"
+
+
+def stored_matcher(attributes: Mapping[str, object]) -> DualSoftmax | None:
+    """The matcher (Eq. 3) that a features file describes; None where it does not, as hloc's own files."""
+    temperature, dustbin = attributes.get(TEMPERATURE_KEY), attributes.get(DUSTBIN_KEY)
+    if temperature is None or dustbin is None:
+        return None
+    matcher = DualSoftmax(float(temperature))  # type: ignore[arg-type]
+    matcher.load_state_dict({"dustbin_score": torch.tensor(float(dustbin))})  # type: ignore[arg-type]
+    return matcher.requires_grad_(False).eval()

@@ -1,0 +1,221 @@
+"""A method by names, and the parts that these names stand for: the one place where the former become the latter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from mickey_hloc.depth import DEPTH_SOURCES, split_spec
+from mickey_hloc.errors import InputError
+from mickey_hloc.features import EXTRACTORS, Extractor
+from mickey_hloc.features.mickey import MickeyExtractor
+from mickey_hloc.matching import MATCHERS, Matcher
+from mickey_hloc.matching.mickey import DualSoftmaxMatcher
+from mickey_hloc.pair_models import PAIR_MODELS, VISMATCH_PREFIX, PairModel
+from mickey_hloc.registry import CheckedOptions, is_dotted_path
+from mickey_hloc.solvers import SOLVERS, Solver
+
+_MATCHING_FILES = (".h5", ".hdf5")
+
+
+@dataclass(frozen=True)
+class Method(CheckedOptions):
+    """A way from two images to their metric relative pose, by the names of its parts.
+
+    Attributes:
+        feature: ours ("mickey", "mickey-small", "sift"), a dotted path, or a conf of hloc's ``extract_features``. Default:
+            "mickey", or none for a pair model.
+        matcher: ours ("nn-ratio", "nn-mutual", "mickey"), a dotted path, a conf of hloc's ``match_features``, or a pair
+            model: "vismatch-<name>" or a conf of hloc's ``match_dense``. Default: what suits the feature.
+        depth: a depth source, see ``mickey_hloc.depth``; "mickey" or "mickey:<weights>" runs MicKey for it. Default: the
+            depth of the feature's own keypoints.
+        solver: see ``mickey_hloc.solvers``. Default: what the model of the feature says, else "procrustes".
+        feature_options, matcher_options, depth_options, solver_options: options of these parts.
+        weights, encoder: of MicKey, names or files.
+        precision: of MicKey's encoder.
+        device: of the networks. Default: the GPU where there is one.
+        focal_correction: for MicKey's depth: "depth" multiplies it by f / f_train, "resize" resizes the images so that
+            their focal length becomes that of the training.
+        hloc: the hloc that runs what is not ours.
+        seed: of the solver's draws; the same seed gives the same pose.
+    """
+
+    feature: str | None = None
+    matcher: str | None = None
+    depth: str | None = None
+    solver: str | None = None
+    feature_options: Mapping[str, Any] = field(default_factory=dict)
+    matcher_options: Mapping[str, Any] = field(default_factory=dict)
+    depth_options: Mapping[str, Any] = field(default_factory=dict)
+    solver_options: Mapping[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+    encoder: str | None = None
+    precision: Literal["auto", "fp32", "bf16", "fp16"] | None = None
+    device: str | None = None
+    focal_correction: Literal["none", "depth", "resize"] = "none"
+    hloc: str = "hloc"
+    seed: int = 0
+
+    def resolve(self) -> Parts:
+        """The parts; every name and option is checked here, before the long work. No weights are loaded.
+
+        Raises:
+            InputError: an unknown name or option, or parts that cannot work together.
+            MissingDependencyError: a part needs a package that is not installed.
+        """
+        extractor, matching = self._named_parts()
+        name = self.solver or ("procrustes" if extractor is None else extractor.default_solver)
+        solver = SOLVERS.create(name, **self.solver_options)
+        on_descriptors = isinstance(extractor, MickeyExtractor) and matching is None and solver.needs == "probability"
+        if extractor is not None and matching is None and not on_descriptors:
+            matching = self._default_matcher(extractor)
+        pair_model = matching if isinstance(matching, PairModel) else None
+        depth, depth_extractor = self._depth(extractor, pair_model)
+        self._check_weights(extractor, depth_extractor)
+        matcher = matching if isinstance(matching, Matcher) else None
+        return Parts(self, extractor, matcher, pair_model, depth, depth_extractor, solver)
+
+    def resolve_matching(self) -> tuple[Extractor | None, Matcher | PairModel]:
+        """Feature and matcher alone, for what needs neither depth nor solver; no extractor beside a pair model.
+
+        Raises:
+            InputError, MissingDependencyError: see ``resolve``.
+        """
+        extractor, matching = self._named_parts()
+        self._check_weights(extractor, None)
+        if matching is None:
+            assert extractor is not None
+            matching = self._default_matcher(extractor)
+        return extractor, matching
+
+    def _named_parts(self) -> tuple[Extractor | None, Matcher | PairModel | None]:
+        """The extractor, and the matcher or pair model where one is named."""
+        matching = None if self.matcher is None else self._matching(self.matcher)
+        if isinstance(matching, PairModel):
+            if self.feature is not None:
+                raise InputError(f"Matcher {self.matcher} makes its own keypoints: leave out the feature.")
+            return None, matching
+        extractor = self._extractor(self.feature or "mickey")
+        if isinstance(matching, DualSoftmaxMatcher) and not isinstance(extractor, MickeyExtractor):
+            raise InputError(f"Matcher {matching.name} is for MicKey's features; choose another for {self.feature}.")
+        return extractor, matching
+
+    def _check_weights(self, extractor: Extractor | None, depth_extractor: Extractor | None) -> None:
+        if (self.weights or self.encoder) and not isinstance(extractor, MickeyExtractor) and depth_extractor is None:
+            raise InputError("Neither the feature nor the depth is MicKey's: leave out the weights and the encoder.")
+
+    def _extractor(self, name: str, weights: str | None = None) -> Extractor:
+        options: dict[str, Any] = {"device": self.device} if self.device is not None and name != "sift" else {}
+        if issubclass(EXTRACTORS.get(name, self.hloc), MickeyExtractor):
+            chosen = {"weights": weights or self.weights, "encoder": self.encoder, "precision": self.precision}
+            options |= {key: value for key, value in chosen.items() if value is not None}
+            options |= {"focal_correction": "resize"} if self.focal_correction == "resize" else {}
+        return EXTRACTORS.create(name, self.hloc, **{**options, **self.feature_options})
+
+    def _matching(self, name: str) -> Matcher | PairModel:
+        """A matcher of features or a pair model: the table that has the name tells."""
+        options = dict(self.matcher_options)
+        if name in MATCHERS.names:
+            return MATCHERS.create(name, **options)
+        if name in PAIR_MODELS.names or name.startswith(VISMATCH_PREFIX):
+            return PAIR_MODELS.create(name, self.hloc, **options)
+        if is_dotted_path(name):
+            return find_user_matching(name)(**options)
+        try:
+            return MATCHERS.create(name, self.hloc, **options)
+        except InputError as error:
+            try:
+                return PAIR_MODELS.create(name, self.hloc, **options)
+            except InputError:
+                raise error from None
+
+    def _default_matcher(self, extractor: Extractor) -> Matcher:
+        if extractor.default_matcher is None:
+            raise InputError(f"Feature {extractor.name} needs a matcher: choose one, e.g. nn-mutual.")
+        options = dict(self.matcher_options)
+        if isinstance(extractor, MickeyExtractor):
+            options = {"weights": extractor.options.weights, **options}
+        return MATCHERS.create(extractor.default_matcher, **options)
+
+    def _depth(self, extractor: Extractor | None, pair_model: PairModel | None) -> tuple[str | None, Extractor | None]:
+        """The spec of the depth source, None for the feature's own; and MicKey, where it runs for its depth alone."""
+        has_own = "depths" in extractor.datasets if extractor is not None else bool(pair_model and pair_model.has_depth)
+        if self.depth is None:
+            if not has_own:
+                choices = ", ".join(DEPTH_SOURCES.get(name).spec for name in DEPTH_SOURCES.names)
+                raise InputError(f"{self.feature or self.matcher} has no depth of its own: choose a source, {choices}.")
+            return None, None
+        name, argument = split_spec(self.depth)
+        if name != "mickey" or argument.endswith(_MATCHING_FILES):
+            return self.depth, None
+        if isinstance(extractor, MickeyExtractor) and argument in ("", extractor.options.weights):
+            return None, None
+        return "mickey", self._extractor("mickey", argument or self.weights)
+
+
+def find_user_matching(path: str) -> type[Matcher] | type[PairModel]:
+    """A user's own matcher or pair model by its dotted path.
+
+    Raises:
+        InputError: no such class, or it is neither.
+    """
+    try:
+        return MATCHERS.get(path)
+    except InputError as error:
+        try:
+            return PAIR_MODELS.get(path)
+        except InputError:
+            raise error from None
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A method with its names resolved. Exactly one of ``extractor`` and ``pair_model`` is there.
+
+    Attributes:
+        method: the names that it was made from.
+        extractor: of the keypoints.
+        matcher: of their features; None: the solver works on MicKey's correspondence probability.
+        pair_model: makes keypoints and matches of two images.
+        depth: spec of the depth source; None: depth is stored with the keypoints.
+        depth_extractor: MicKey, where it runs for its depth alone.
+        solver: of the pose.
+    """
+
+    method: Method
+    extractor: Extractor | None
+    matcher: Matcher | None
+    pair_model: PairModel | None
+    depth: str | None
+    depth_extractor: Extractor | None
+    solver: Solver
+
+    @property
+    def on_descriptors(self) -> bool:
+        """Whether the solver works on MicKey's full correspondence probability (Eq. 2)."""
+        return self.extractor is not None and self.matcher is None
+
+    @property
+    def depth_tag(self) -> str:
+        """The depth source in names of files."""
+        if self.depth_extractor is not None:
+            return self.depth_extractor.tag()
+        return "own" if self.depth is None else _file_safe(self.depth.removeprefix("png:")).strip("-.")
+
+    @cached_property
+    def name(self) -> str:
+        """The method in names of folders and files."""
+        made_by = [part.tag() for part in (self.extractor, self.matcher, self.pair_model) if part is not None]
+        options = [f"{key}{value}" for key, value in sorted(self.method.solver_options.items())]
+        more = [f"{key}{value}" for key, value in sorted(self.method.depth_options.items())]
+        more += [f"focal-{self.method.focal_correction}"] if self.method.focal_correction != "none" else []
+        seed = [f"seed{self.method.seed}"] if self.method.seed else []
+        solver = "-".join(_file_safe(tag) for tag in [self.solver.name, *options, *more, *seed])
+        return "+".join([*made_by, self.depth_tag, solver])
+
+
+def _file_safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text)
