@@ -11,7 +11,8 @@ from support.published import DINOV2, ZIP, published_zip, torch_bytes
 from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.io.checksum import sha256
 from mickey_hloc.weights import named as weights
-from mickey_hloc.weights.named import NAMES, WEIGHTS, load_state_file, resolve
+from mickey_hloc.weights.named import NAMES, WEIGHTS, resolve
+from mickey_hloc.weights.state_file import load_state_file
 
 
 def test_the_table():
