@@ -94,6 +94,8 @@ def _widths(description: Description) -> None:
     heads = description.heads
     if description.encoder is not None:
         _line("encoder", "{} channels, {} blocks".format(*description.encoder))
+    elif heads and description.contains_encoder:
+        _line("encoder", f"inside, {next(iter(heads.values())).channels_in} channels")
     elif heads:
         _line("encoder", f"not inside; made for {next(iter(heads.values())).channels_in} channels")
     for name, head in heads.items():

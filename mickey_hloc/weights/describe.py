@@ -59,6 +59,11 @@ class Description:
         }
 
     @property
+    def contains_encoder(self) -> bool:
+        """Whether a file with MicKey's heads has its encoder, of whatever kind."""
+        return any(name.startswith("encoder.") for name in self.shapes)
+
+    @property
     def encoder(self) -> tuple[int, int] | None:
         """(channels, blocks) of a vision transformer in the file; None without one."""
         width = next((s[0] for n, s in self.shapes.items() if n.endswith("patch_embed.proj.weight")), None)

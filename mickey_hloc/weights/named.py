@@ -43,9 +43,12 @@ def cache_folder() -> Path:
     chosen = os.environ.get("MICKEY_HLOC_CACHE")
     if chosen:
         return Path(chosen).expanduser()
-    import torch
-
-    return Path(torch.hub.get_dir()) / "mickey_hloc"
+    # Where torch is not loaded, its rule is followed without it: importing it takes longer than all the rest.
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return Path(torch.hub.get_dir()) / "mickey_hloc"
+    caches = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", os.path.join(caches, "torch"))).expanduser() / "hub" / "mickey_hloc"
 
 
 def cached_file(name: str) -> Path:

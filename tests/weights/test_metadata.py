@@ -161,7 +161,7 @@ def test_only_the_header_is_read(tmp_path: Path) -> None:
         "from mickey_hloc.weights import read_metadata; read_metadata('small'), read_metadata('mickey')",
         "import mickey_hloc.cli.weights",
         "from mickey_hloc import cli\ntry: cli.main(['weights', '--help'])\nexcept SystemExit: pass",
-        "from mickey_hloc import cli; cli.main(['weights', 'info', 'small'])",
+        "from mickey_hloc import cli; cli.main(['weights', 'info', 'small']), cli.main(['weights', 'list'])",
     ],
 )
 def test_names_and_metadata_need_no_torch(code: str) -> None:

@@ -1,6 +1,9 @@
 """Named weights: the table, the cache, the download."""
 
 import multiprocessing
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,20 @@ def test_the_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "_hub_dir", None, raising=False)
     assert weights.cache_folder() == tmp_path / "hub" / "mickey_hloc"
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, {"XDG_CACHE_HOME": "/x"}, {"XDG_CACHE_HOME": "/x", "TORCH_HOME": "~/y"}, {"TORCH_HOME": "z"}]
+)
+def test_the_cache_folder_is_the_same_before_and_after_torch_is_loaded(variables):
+    code = (
+        "import sys; from mickey_hloc.weights.named import cache_folder; before = cache_folder()\n"
+        "assert 'torch' not in sys.modules\n"
+        "import torch; assert cache_folder() == before, (before, cache_folder())"
+    )
+    unset = {k: v for k, v in os.environ.items() if k not in ("XDG_CACHE_HOME", "TORCH_HOME", "MICKEY_HLOC_CACHE")}
+    environment = {**unset, **variables, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", code], env=environment, timeout=120, check=True)
 
 
 def test_a_name_is_downloaded_once_and_verified_after(mirror, weights_cache):
