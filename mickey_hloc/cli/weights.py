@@ -3,10 +3,13 @@
 import argparse
 import itertools
 from collections import defaultdict
+from pathlib import Path
 
+from mickey_hloc.errors import WeightsError
 from mickey_hloc.io.checksum import checksum_file, sha256
 from mickey_hloc.weights import named as weights
 from mickey_hloc.weights.describe import Description, describe
+from mickey_hloc.weights.metadata import METADATA_KEY, read_metadata
 
 _EPILOG = """\
 MICKEY_HLOC_CACHE names the folder that downloads are kept in (default: mickey_hloc in the folder of torch.hub).
@@ -80,6 +83,8 @@ def _info(chosen: str, tensors: bool) -> None:
     types = ", ".join(f"{count} {dtype}" for dtype, count in sorted(description.dtypes.items()))
     _line("tensors", f"{len(description.shapes)} ({types}), {description.parameters / 1e6:.2f} M numbers")
     _widths(description)
+    if METADATA_KEY in description.metadata:
+        _use(path)
     for key, value in sorted(description.metadata.items()):
         _line("metadata", f"{_printable(key)} = {_printable(value)}")
     _shapes(description, tensors)
@@ -89,11 +94,27 @@ def _widths(description: Description) -> None:
     heads = description.heads
     if description.encoder is not None:
         _line("encoder", "{} channels, {} blocks".format(*description.encoder))
+    elif heads and description.contains_encoder:
+        _line("encoder", f"inside, {next(iter(heads.values())).channels_in} channels")
     elif heads:
         _line("encoder", f"not inside; made for {next(iter(heads.values())).channels_in} channels")
     for name, head in heads.items():
         blocks = " ".join(map(str, head.widths))
         _line("head", f"{name}: widths {blocks}, {head.attention_layers} self-attention layers")
+
+
+def _use(path: Path) -> None:
+    """How a model of ours was trained and is best used."""
+    try:
+        model = read_metadata(path)
+    except WeightsError as error:  # the file is described as it is, usable or not
+        _line("model", _printable(str(error)))
+        return
+    size = "images of any size" if model.training_size_px is None else f"images of {model.training_size_px} px"
+    focal = (
+        "any focal length" if model.training_focal_px is None else f"a focal length of {model.training_focal_px:g} px"
+    )
+    _line("model", f"trained on {size} with {focal}; suitable solver: {model.solver}")
 
 
 def _shapes(description: Description, every: bool) -> None:

@@ -1,1 +1,7 @@
-"""Model."""
+"""The network: an image becomes metric keypoints, two images' keypoints become match probabilities.
+
+- ``options``: the sizes and constants of a model; needs no torch.
+- ``mickey``: the whole; ``encoder`` and ``encoders``: image to features; ``heads``: features to offsets, depths, scores
+  and descriptors; ``matching`` and ``blockwise``: descriptors to matches.
+- ``focal``: what a focal length other than the training's does to depth.
+"""

@@ -1,6 +1,7 @@
 """Image encoders: an image becomes a grid of features, one cell per ``stride`` pixels."""
 
 import math
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mickey_hloc.errors import WeightsError
-from mickey_hloc.registry import Registry, make_options
+from mickey_hloc.registry import CheckedOptions, Registry, make_options, require
 
 
 class Encoder(nn.Module):
@@ -54,8 +55,11 @@ ENCODERS: Registry[Encoder] = Registry(
 )
 
 
+DINOV2_CHANNELS_PER_HEAD = 64  # of its attention, at every size
+
+
 @dataclass(frozen=True)
-class DinoV2Options:
+class DinoV2Options(CheckedOptions):
     """Sizes of a DINOv2 vision transformer; the defaults are ViT-L/14."""
 
     channels: int = 1024
@@ -65,6 +69,14 @@ class DinoV2Options:
     grid_size: int = 37  # cells a side of the stored position embedding
     num_registers: int = 0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        c, per_head = self.channels, DINOV2_CHANNELS_PER_HEAD
+        require(self, "channels", c >= per_head and c % per_head == 0, f"a multiple of {per_head}")
+        for name in ("num_blocks", "patch_size", "mlp_hidden", "grid_size"):
+            require(self, name, getattr(self, name) >= 1, "1 or more")
+        require(self, "num_registers", self.num_registers >= 0, "0 or more")
+
 
 class DinoV2(Encoder):
     """DINOv2 patch tokens after the last LayerNorm (Oquab et al., 2023), on timm's transformer blocks.
@@ -73,7 +85,6 @@ class DinoV2(Encoder):
     """
 
     Options = DinoV2Options
-    channels_per_attention_head = 64
     frozen = True
 
     def __init__(self, options: DinoV2Options) -> None:
@@ -94,7 +105,7 @@ class DinoV2(Encoder):
         self.blocks = nn.ModuleList(
             Block(
                 dim=c,
-                num_heads=c // self.channels_per_attention_head,
+                num_heads=c // DINOV2_CHANNELS_PER_HEAD,
                 mlp_ratio=options.mlp_hidden / c,
                 qkv_bias=True,
                 init_values=1e-5,
@@ -149,7 +160,7 @@ def read_dinov2_options(state_dict: Mapping[str, Tensor]) -> DinoV2Options:
     num_positions = state_dict["pos_embed"].shape[1]
     return DinoV2Options(
         channels=state_dict["norm.weight"].shape[0],
-        num_blocks=1 + max(int(key.split(".")[1]) for key in state_dict if key.startswith("blocks.")),
+        num_blocks=1 + max(int(found[1]) for key in state_dict if (found := re.match(r"blocks\.(\d+)\.", key))),
         patch_size=state_dict["patch_embed.proj.weight"].shape[-1],
         mlp_hidden=state_dict["blocks.0.mlp.fc1.weight"].shape[0],
         grid_size=math.isqrt(num_positions),

@@ -21,6 +21,40 @@ FOCAL_CORRECTIONS = {
 WARN_RATIO = 1.2  # farther from the training focal length than this, the user is told
 
 
+def focal_ratio(focal_px: float, training_focal_px: float | None, network_scale: float = 1.0) -> float | None:
+    """The factor by which the network's depths have to be multiplied to be true: f / f_train.
+
+    >>> focal_ratio(1000.0, 500.0), focal_ratio(1000.0, 500.0, network_scale=0.5)
+    (2.0, 1.0)
+
+    Args:
+        focal_px: of the image, > 0.
+        training_focal_px: at which the model learned depth; None = many.
+        network_scale: size of the image the network saw, relative to the image of ``focal_px``.
+
+    Returns:
+        The factor; None where the model learned depth at many focal lengths and no factor is right.
+    """
+    return None if training_focal_px is None else focal_px * network_scale / training_focal_px
+
+
+def focal_note(ratio: float | None, training_focal_px: float | None) -> str | None:
+    """What a user should know of depths that are not corrected, in one sentence; None where they are about right.
+
+    >>> focal_note(1.1, 500.0)
+
+    Args:
+        ratio: of ``focal_ratio``. training_focal_px: at which the model learned depth; None = many.
+    """
+    if ratio is None or training_focal_px is None or 1 / WARN_RATIO <= ratio <= WARN_RATIO:
+        return None
+    return (
+        f"the focal length is {ratio * training_focal_px:.0f} px at the network's resolution, but the model learned "
+        f"depth at {training_focal_px:.0f} px: expect depths about {1 / ratio:.2f} times the true ones, or choose a "
+        "focal correction"
+    )
+
+
 def metric_keypoints(
     model: MicKey, images: Tensor, K: Tensor, correction: str = "none", resize_max: int | None = None
 ) -> MetricKeypoints:
@@ -38,21 +72,16 @@ def metric_keypoints(
     """
     trained = model.options.training_focal_px
     focal = float(K[0, 0] + K[1, 1]) / 2
-    scale = 1.0 if resize_max is None else min(1.0, resize_max / max(images.shape[-2:]))
     if trained is not None and correction == "resize":
         return _run_at_scale(model, images, trained / focal)
+    scale = 1.0 if resize_max is None else min(1.0, resize_max / max(images.shape[-2:]))
     found = _run_at_scale(model, images, scale)
-    if trained is None:
-        return found
-    ratio = focal * scale / trained
-    if correction == "depth":
+    ratio = focal_ratio(focal, trained, scale)
+    if correction == "depth" and ratio is not None:
         return dataclasses.replace(found, depths=found.depths * ratio)
-    if not 1 / WARN_RATIO <= ratio <= WARN_RATIO:
-        warnings.warn(
-            f"the focal length is {focal * scale:.0f} px at the network's resolution, but the model learned depth at "
-            f"{trained:.0f} px: expect depths about {1 / ratio:.2f} times the true ones, or choose a focal correction",
-            stacklevel=2,
-        )
+    note = focal_note(ratio, trained)
+    if note is not None:
+        warnings.warn(note, stacklevel=2)
     return found
 
 

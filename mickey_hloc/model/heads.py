@@ -1,24 +1,13 @@
 """The four heads on the encoder's features: offset, depth, score, descriptor (MicKey section 3.2)."""
 
 import math
-from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class HeadOptions:
-    """Sizes of one head; the defaults are the published model's."""
-
-    widths: tuple[int, int, int, int] = (512, 256, 128, 64)
-    num_attention_layers: int = 3
-    mlp_hidden: int = 256
-    num_attention_heads: int = 8
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(self.widths))  # a list, where it was read from json
+from mickey_hloc.model.options import HeadOptions
 
 
 class ResidualBlock(nn.Module):
@@ -154,11 +143,13 @@ class DepthHead(Head):
     """
 
     def __init__(
-        self, in_channels: int, options: HeadOptions, activation: str = "linear", scale_m: float = 1.0
+        self,
+        in_channels: int,
+        options: HeadOptions,
+        activation: Literal["linear", "exp"] = "linear",
+        scale_m: float = 1.0,
     ) -> None:
         super().__init__(in_channels, options)
-        if activation not in ("linear", "exp"):
-            raise ValueError(f"depth activation must be linear or exp, got {activation!r}")
         self.depth = nn.Conv2d(options.widths[3], 1, 1, bias=False)
         self.activation, self.scale_m = activation, scale_m
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,9 +12,11 @@ from torch import Tensor, nn
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.camera import check_shape
 from mickey_hloc.model.encoder import ENCODERS
-from mickey_hloc.model.heads import DepthHead, DescriptorHead, HeadOptions, OffsetHead, ScoreHead
+from mickey_hloc.model.heads import DepthHead, DescriptorHead, OffsetHead, ScoreHead
 from mickey_hloc.model.matching import DualSoftmax
-from mickey_hloc.registry import make_options
+from mickey_hloc.model.options import MicKeyOptions
+
+__all__ = ["MetricKeypoints", "MicKey", "MicKeyOptions", "autocast_dtype"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,34 +49,6 @@ class MetricKeypoints:
         """In float32."""
         parts = (self.keypoints.float(), self.depths.float(), self.keypoint_scores.float(), self.descriptors.float())
         return MetricKeypoints(*parts, grid_shape=self.grid_shape)
-
-
-@dataclass(frozen=True)
-class MicKeyOptions:
-    """Sizes and constants of a model; the defaults are the published one's. Stored with our checkpoints."""
-
-    encoder: str = "dinov2"
-    encoder_options: Mapping[str, Any] = field(default_factory=dict)
-    offset: HeadOptions = field(default_factory=HeadOptions)
-    depth: HeadOptions = field(default_factory=HeadOptions)
-    score: HeadOptions = field(default_factory=HeadOptions)
-    descriptor: HeadOptions = field(default_factory=HeadOptions)
-    depth_activation: str = "linear"
-    depth_scale_m: float = 1.0
-    score_temperature: float = 100.0
-    score_border_cells: int = 3  # without keypoints; much of the image where cells are few
-    match_temperature: float = 0.1
-    training_focal_px: float | None = 570.0  # depth is learned at this focal length; None = many
-    training_size_px: int | None = 720  # longer side of the images; larger ones are shrunk to it; None = any size
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> MicKeyOptions:
-        """From plain values, as read from json or yaml; unknown keys are errors."""
-        return make_options(cls, values, where="the model")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for json."""
-        return dataclasses.asdict(self)
 
 
 class MicKey(nn.Module):

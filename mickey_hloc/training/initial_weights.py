@@ -9,13 +9,13 @@ from torch import Tensor
 
 from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.model.encoder import fold_dinov2_registers
-from mickey_hloc.model.encoders.disk import find_disk_weights, read_disk_weights
 from mickey_hloc.model.mickey import MicKey
-from mickey_hloc.weights import named as weights
-from mickey_hloc.weights.checkpoints import load_model
+from mickey_hloc.weights.checkpoints import dinov2_name, load_model
+from mickey_hloc.weights.disk import find_disk_weights, read_disk_weights
+from mickey_hloc.weights.named import resolve
+from mickey_hloc.weights.published import listed
 from mickey_hloc.weights.state_file import load_state_file
 
-_DINOV2_BY_CHANNELS = {384: "dinov2_vits14", 768: "dinov2_vitb14", 1024: "dinov2_vitl14"}
 _RUN_PREFIX = "model."
 
 
@@ -31,10 +31,7 @@ def load_encoder(model: MicKey, source: str | None) -> None:
     kind = model.options.encoder
     state: Mapping[str, Tensor]
     if kind == "dinov2":
-        channels = model.encoder.channels
-        if source is None and channels not in _DINOV2_BY_CHANNELS:
-            raise WeightsError(f"No published DINOv2 has {channels} channels; name its file with encoder_weights.")
-        path = weights.resolve(source or _DINOV2_BY_CHANNELS[channels])
+        path = resolve(source or dinov2_name(model.encoder.channels))
         state = fold_dinov2_registers(load_state_file(path))
     elif kind == "disk":
         path = Path(source) if source is not None else find_disk_weights()
@@ -75,6 +72,5 @@ def _load(model: MicKey, state: Mapping[str, Tensor], path: Path, partial: str |
         missing | (set(state) - expected) | {k for k in expected & set(state) if own[k].shape != state[k].shape}
     )
     if problems:
-        shown = ", ".join(problems[:5]) + (f" and {len(problems) - 5} more" if len(problems) > 5 else "")
-        raise WeightsError(f"{path} does not fit the configured model: {shown} differ.")
+        raise WeightsError(f"{path} does not fit the configured model: {listed(problems)} differ.")
     model.load_state_dict({**own, **state})

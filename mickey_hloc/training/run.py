@@ -21,10 +21,10 @@ from mickey_hloc.registry import make_options
 from mickey_hloc.training.curves import draw_curves
 from mickey_hloc.training.data import PairData
 from mickey_hloc.training.disk_start import start_from_disk
+from mickey_hloc.training.export import export, suitable_solver
 from mickey_hloc.training.initial_weights import load_encoder, load_heads
 from mickey_hloc.training.lightning import PoseTraining
 from mickey_hloc.training.options import TrainConfig
-from mickey_hloc.weights.checkpoints import save_model
 
 # What may change between a start and a resume: it does not change what is learned.
 _FREE = ("output", "validation", "data.workers", "data.cache", "data.val")
@@ -83,36 +83,15 @@ def train(values: Mapping[str, Any]) -> RunResult:
     return RunResult(folder, exported, figures)
 
 
-def export(model: MicKey, path: Path, pool: int = 1) -> Path:
-    """Write a model for inference; a published encoder is left out, a small one goes with it.
-
-    Args:
-        model: trained. path: ends in .safetensors. pool: see ``TrainConfig.export_pool``.
-
-    Raises:
-        InputError: ``pool`` with another than the convolutional encoder.
-    """
-    if pool > 1:
-        if model.options.encoder != "convolutional":
-            raise InputError("export_pool is for the convolutional encoder.")
-        own = dict(model.options.encoder_options)
-        focal, size = model.options.training_focal_px, model.options.training_size_px
-        options = dataclasses.replace(
-            model.options,
-            encoder_options={**own, "pool": pool * own.get("pool", 1)},
-            training_focal_px=None if focal is None else focal * pool,
-            training_size_px=None if size is None else size * pool,
-        )
-        larger = MicKey(options)
-        larger.load_state_dict(model.state_dict())
-        model = larger
-    return save_model(model, path, include_encoder=model.options.encoder != "dinov2")
-
-
 def build_model(config: TrainConfig) -> MicKey:
-    """The network with the encoder's published weights and, from ``init_from``, those of an earlier run."""
+    """The network with the encoder's published weights and, from ``init_from``, those of an earlier run.
+
+    Its options, which an export keeps, have the training's image size and the solver of its validation.
+    """
     mixed = "32" not in config.trainer.precision
-    options = dataclasses.replace(config.model, training_size_px=max(config.data.size_wh))
+    options = dataclasses.replace(
+        config.model, training_size_px=max(config.data.size_wh), solver=suitable_solver(config)
+    )
     model = MicKey(options, precision="auto" if mixed else "fp32")
     load_encoder(model, config.encoder_weights)
     if config.start == "disk":

@@ -1,10 +1,11 @@
 """Loading models, and our own checkpoint format: safetensors with the model's options in the metadata."""
 
+import dataclasses
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,11 +16,14 @@ from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.model.encoder import fold_dinov2_registers, read_dinov2_options
 from mickey_hloc.model.matching import DualSoftmax
-from mickey_hloc.model.mickey import MicKey, MicKeyOptions
-from mickey_hloc.weights import named as weights
-from mickey_hloc.weights.metadata import METADATA_KEY
+from mickey_hloc.model.mickey import MicKey
+from mickey_hloc.model.options import MicKeyOptions
+from mickey_hloc.weights.metadata import METADATA_KEY, parse_options, unreadable
+from mickey_hloc.weights.named import resolve
 from mickey_hloc.weights.published import listed, read_published
+from mickey_hloc.weights.state_file import load_state_file
 
+_FIRST_WEIGHT = "depth_head.resblock1.conv1.weight"  # it says how many channels the encoder has
 _DINOV2_BY_CHANNELS = {384: "dinov2_vits14", 768: "dinov2_vitb14", 1024: "dinov2_vitl14"}
 
 
@@ -47,15 +51,21 @@ def load_model(
     """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    path = weights.resolve(os.fspath(name_or_path))
+    path = resolve(os.fspath(name_or_path))
     options, state = _read(path)
+    _require_trusted_encoder(options.encoder, path)
     if not any(key.startswith("encoder.") for key in state):
-        options, encoder_state = _read_encoder(options, state, encoder)
+        options, encoder_state = _read_encoder(options, state, encoder, path)
         state = {**state, **encoder_state}
     elif encoder is not None:
         raise InputError(f"{path} contains its encoder; leave out the encoder argument.")
-    with torch.device("meta"):
-        model = MicKey(options, precision)
+    try:
+        with torch.device("meta"):
+            model = MicKey(options, precision)
+    except InputError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    except (RuntimeError, OverflowError) as error:  # of sizes beyond all bounds
+        raise WeightsError(f"{path} describes a model that cannot be built ({error}); export it again.") from error
     _load_strictly(model, state, path)
     return model.to(device).eval()
 
@@ -69,7 +79,7 @@ def load_matcher(name_or_path: str | os.PathLike[str]) -> DualSoftmax:
     Raises:
         WeightsError: the weights cannot be found, downloaded, trusted or loaded; the message says why.
     """
-    path = weights.resolve(os.fspath(name_or_path))
+    path = resolve(os.fspath(name_or_path))
     options, state = _read(path)
     dustbin = state.get("matcher.dustbin_score")
     if dustbin is None or dustbin.numel() != 1:
@@ -96,8 +106,25 @@ def save_model(model: MicKey, path: str | os.PathLike[str], include_encoder: boo
         state = {k: v for k, v in state.items() if not k.startswith("encoder.")}
     metadata = {METADATA_KEY: json.dumps(model.options.to_dict())}
     with atomic_path(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         save_file(state, temporary, metadata=metadata)
+        temporary.chmod(mode)  # safetensors makes files that only their owner may read
     return path
+
+
+def dinov2_name(channels: int) -> str:
+    """The name of the published DINOv2 of that width.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    if channels not in _DINOV2_BY_CHANNELS:
+        raise WeightsError(
+            f"no published DINOv2 has {channels} channels: name the file of its weights with the option encoder "
+            "(encoder_weights in a training configuration)."
+        )
+    return _DINOV2_BY_CHANNELS[channels]
 
 
 def _read(path: Path) -> tuple[MicKeyOptions, dict[str, Tensor]]:
@@ -107,43 +134,42 @@ def _read(path: Path) -> tuple[MicKeyOptions, dict[str, Tensor]]:
 def _read_own(path: Path) -> tuple[MicKeyOptions, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            described = (file.metadata() or {}).get(METADATA_KEY)
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+            options = parse_options(file.metadata(), path)
+            return options, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError) as error:
+        raise unreadable(path, error) from error
+
+
+def _require_trusted_encoder(encoder: str, path: Path) -> None:
+    """A file may not have a module imported: an encoder by dotted path is one whose module the user has imported."""
+    module, dotted, _ = encoder.partition(":")
+    if dotted and module not in sys.modules:
         raise WeightsError(
-            f"{path} is not a readable safetensors file ({error}); download or export it again."
-        ) from error
-    if described is None:
-        raise WeightsError(f"{path} has no '{METADATA_KEY}' metadata: it is not a checkpoint of this package.")
-    try:
-        return MicKeyOptions.from_dict(json.loads(described)), state
-    except (ValueError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{path}: its '{METADATA_KEY}' metadata cannot be used: {error}") from error
+            f"{path} names {encoder[:80]!r} as its encoder, which is code outside this package; if you trust it, "
+            "import its module before you load the file."
+        )
 
 
 def _read_encoder(
-    options: MicKeyOptions, state: Mapping[str, Tensor], encoder: str | os.PathLike[str] | None
+    options: MicKeyOptions, state: Mapping[str, Tensor], encoder: str | os.PathLike[str] | None, checkpoint: Path
 ) -> tuple[MicKeyOptions, dict[str, Tensor]]:
     """The DINOv2 that a checkpoint without encoder needs, and the options with its sizes."""
     if options.encoder != "dinov2":
-        raise WeightsError(f"the checkpoint lacks the weights of its '{options.encoder}' encoder; export it with them.")
-    channels = state["depth_head.resblock1.conv1.weight"].shape[1]
-    if encoder is None:
-        if channels not in _DINOV2_BY_CHANNELS:
-            raise WeightsError(
-                f"no published DINOv2 has {channels} channels: name its weights with the encoder option."
-            )
-        encoder = _DINOV2_BY_CHANNELS[channels]
-    path = weights.resolve(os.fspath(encoder))
-    loaded = fold_dinov2_registers(weights.load_state_file(path))
+        raise WeightsError(f"{checkpoint} lacks the weights of its '{options.encoder}' encoder; export it with them.")
+    first = state.get(_FIRST_WEIGHT)
+    if first is None or first.dim() != 4:
+        raise WeightsError(f"{checkpoint} is not a complete MicKey checkpoint: {_FIRST_WEIGHT} is missing.")
+    channels = first.shape[1]
+    path = resolve(os.fspath(dinov2_name(channels) if encoder is None else encoder))
+    loaded = fold_dinov2_registers(load_state_file(path))
     try:
         sizes = read_dinov2_options(loaded)
-    except WeightsError as error:
+    except InputError as error:
         raise WeightsError(f"{path}: {error}") from error
     if sizes.channels != channels:
         raise WeightsError(f"{path} has {sizes.channels} channels, but the heads were made for {channels}.")
-    values: dict[str, Any] = {**options.to_dict(), "encoder_options": vars(sizes)}
-    return MicKeyOptions.from_dict(values), {f"encoder.{key}": value for key, value in loaded.items()}
+    options = dataclasses.replace(options, encoder_options=dataclasses.asdict(sizes))
+    return options, {f"encoder.{key}": value for key, value in loaded.items()}
 
 
 def _load_strictly(model: MicKey, state: Mapping[str, Tensor], path: Path) -> None:

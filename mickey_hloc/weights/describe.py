@@ -9,7 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from mickey_hloc.errors import WeightsError
+from mickey_hloc.weights.metadata import unreadable
 from mickey_hloc.weights.state_file import load_state_file
 
 
@@ -59,6 +59,11 @@ class Description:
         }
 
     @property
+    def contains_encoder(self) -> bool:
+        """Whether a file with MicKey's heads has its encoder, of whatever kind."""
+        return any(name.startswith("encoder.") for name in self.shapes)
+
+    @property
     def encoder(self) -> tuple[int, int] | None:
         """(channels, blocks) of a vision transformer in the file; None without one."""
         width = next((s[0] for n, s in self.shapes.items() if n.endswith("patch_embed.proj.weight")), None)
@@ -89,12 +94,12 @@ def _describe_safetensors(path: Path) -> Description:
     shapes: dict[str, tuple[int, ...]] = {}
     dtypes: Counter[str] = Counter()
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="numpy") as file:  # names and shapes need no torch
             for name in file.keys():  # noqa: SIM118 (not a mapping)
                 entry: Any = file.get_slice(name)
                 shapes[name] = tuple(entry.get_shape())
                 dtypes[str(entry.get_dtype())] += 1
             metadata = dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a readable safetensors file ({error}); copy or export it again.") from error
+        raise unreadable(path, error) from error
     return Description("safetensors", shapes, dict(dtypes), metadata)

@@ -1,4 +1,4 @@
-"""Weights by name: where they come from, the cache they are kept in, and the checksum they are held to.
+"""Weights by name: the cache they are kept in, their download, and the checksum they are held to.
 
 Environment:
     MICKEY_HLOC_CACHE: the cache folder. Default: ``mickey_hloc`` in the folder of torch.hub.
@@ -9,7 +9,6 @@ A file may also be placed into the cache by hand, under the name that ``mickey-h
 """
 
 import contextlib
-import dataclasses
 import os
 import sys
 import zipfile
@@ -20,7 +19,8 @@ from mickey_hloc.io.checksum import hold, sha256, verify
 from mickey_hloc.io.zip_members import extract_members
 from mickey_hloc.registry import unknown_name
 from mickey_hloc.weights.download import disk_errors, download, locked
-from mickey_hloc.weights.state_file import is_torch_file, load_state_file
+from mickey_hloc.weights.state_file import is_torch_file
+from mickey_hloc.weights.table import NAMES, WEIGHTS, NamedWeights, require_name
 
 __all__ = [
     "NAMES",
@@ -28,66 +28,13 @@ __all__ = [
     "NamedWeights",
     "cache_folder",
     "cached_file",
-    "load_state_file",
+    "local_file",
     "require_name",
     "resolve",
     "sha256",
 ]
 
 _BUNDLED = Path(__file__).resolve().parent
-_MICKEY_URL = "https://storage.googleapis.com/niantic-lon-static/research/mickey/assets/mickey_weights.zip"
-_DINOV2_URL = "https://dl.fbaipublicfiles.com/dinov2/{0}/{0}_pretrain.pth"
-_NIANTIC_NOTICE = """\
-The MicKey weights are copyright of Niantic, Inc. and licensed for NON-COMMERCIAL use only; they may not be passed on.
-Work that uses them must cite Barroso-Laguna et al., "Matching 2D Images in 3D", CVPR 2024.
-Full terms: https://github.com/nianticlabs/mickey/blob/main/LICENSE
-"""
-
-
-@dataclasses.dataclass(frozen=True)
-class NamedWeights:
-    """One line of the table.
-
-    Attributes:
-        file: its name in the cache, and in the archive where ``url`` is one.
-        about: what it is.
-        licence: of the weights.
-        url: where it is published; None for a file of this package.
-        size_mb: about how large it is, where that is known beforehand.
-        notice: printed once, before the weights are first used.
-    """
-
-    file: str
-    about: str
-    licence: str
-    url: str | None
-    size_mb: int | None = None
-    notice: str | None = None
-
-
-def _dinov2(name: str, about: str, size_mb: int) -> NamedWeights:
-    url = _DINOV2_URL.format(name)
-    return NamedWeights(url.rpartition("/")[2], f"DINOv2 encoder, {about}", "Apache-2.0", url, size_mb)
-
-
-WEIGHTS = {
-    "mickey": NamedWeights(
-        "mickey.ckpt", "MicKey heads for ViT-L/14", "non-commercial", _MICKEY_URL, notice=_NIANTIC_NOTICE
-    ),
-    "mickey_sc": NamedWeights(
-        "mickey_sc.ckpt",
-        "MicKey heads for ViT-L/14, trained with overlap scores",
-        "non-commercial",
-        _MICKEY_URL,
-        notice=_NIANTIC_NOTICE,
-    ),
-    "dinov2_vits14": _dinov2("dinov2_vits14", "ViT-S/14", 88),
-    "dinov2_vitb14": _dinov2("dinov2_vitb14", "ViT-B/14", 346),
-    "dinov2_vitl14": _dinov2("dinov2_vitl14", "ViT-L/14", 1218),
-    "small": NamedWeights("small.safetensors", "small MicKey of this package", "Apache-2.0", None),
-}
-NAMES = tuple(WEIGHTS)
-
 _announced: set[str] = set()  # notices this process has shown
 
 
@@ -96,9 +43,12 @@ def cache_folder() -> Path:
     chosen = os.environ.get("MICKEY_HLOC_CACHE")
     if chosen:
         return Path(chosen).expanduser()
-    import torch
-
-    return Path(torch.hub.get_dir()) / "mickey_hloc"
+    # Where torch is not loaded, its rule is followed without it: importing it takes longer than all the rest.
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return Path(torch.hub.get_dir()) / "mickey_hloc"
+    caches = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", os.path.join(caches, "torch"))).expanduser() / "hub" / "mickey_hloc"
 
 
 def cached_file(name: str) -> Path:
@@ -122,14 +72,11 @@ def resolve(name: str | os.PathLike[str], mirror: str | None = None, progress: b
         WeightsError: an unknown name, no such file, no download, or a file that is not what it was.
     """
     entry = WEIGHTS.get(os.fspath(name))
-    if entry is None:
-        path = _local_file(name)
+    if entry is None or entry.url is None:
+        path = local_file(name)
         verify(path)
         return path
     path = cached_file(os.fspath(name))
-    if entry.url is None:
-        verify(path)
-        return path
     _announce(entry)
     if not path.is_file():
         with disk_errors(path), locked(path.with_name(_basename(entry.url) + ".lock")):
@@ -139,18 +86,15 @@ def resolve(name: str | os.PathLike[str], mirror: str | None = None, progress: b
     return path
 
 
-def require_name(name: str) -> NamedWeights:
-    """The table's line for a name.
+def local_file(name: str | os.PathLike[str]) -> Path:
+    """A file that is here: a bundled one by its name, any other by its path. Its checksum is not looked at.
 
     Raises:
         WeightsError: there is none; the message lists the names.
     """
-    if name not in WEIGHTS:
-        raise WeightsError(str(unknown_name("weights", name, WEIGHTS)))
-    return WEIGHTS[name]
-
-
-def _local_file(name: str | os.PathLike[str]) -> Path:
+    entry = WEIGHTS.get(os.fspath(name))
+    if entry is not None and entry.url is None:
+        return cached_file(os.fspath(name))
     path = Path(name).expanduser()
     if path.is_file():
         return path

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.io.files import atomic_path
-from mickey_hloc.model.heads import HeadOptions
-from mickey_hloc.model.mickey import MicKey, MicKeyOptions
-from mickey_hloc.weights import named as weights
+from mickey_hloc.model.mickey import MicKey
+from mickey_hloc.model.options import HeadOptions, MicKeyOptions
+from mickey_hloc.weights.state_file import load_state_file
 
 _EXTRACTOR = "compute_matches.extractor."
 # Published prefix -> ours. A head's own names are the published ones.
@@ -36,6 +36,9 @@ _SCORE_CONSTANTS = {
 
 def save_published(model: MicKey, path: str | os.PathLike[str]) -> Path:
     """Write the published Lightning format (key ``state_dict``, without the encoder), for the reference code.
+
+    It has no place for what the training was like (size, focal length) nor for the suitable solver: read again, such a
+    file has the published ones.
 
     Raises:
         InputError: the model has something that format cannot say (a depth activation other than linear).
@@ -63,7 +66,7 @@ def read_published(path: Path) -> tuple[MicKeyOptions, dict[str, Tensor]]:
     Raises:
         WeightsError: this is no MicKey checkpoint, or it has keys that nobody knows.
     """
-    published = weights.load_state_file(path)
+    published = load_state_file(path)
     published = published.get("state_dict", published)
     state: dict[str, Tensor] = {}
     unexpected: list[str] = []
@@ -95,7 +98,10 @@ def _head_options(state: Mapping[str, Tensor], prefix: str, path: Path) -> HeadO
         mlp_hidden = state[f"{prefix}att_layer.layers.0.mlp.0.weight"].shape[0] if layers else 0
     except KeyError as error:
         raise WeightsError(f"{path} is not a complete MicKey checkpoint: {error.args[0]} is missing.") from error
-    return HeadOptions(widths=(w1, w2, w3, w4), num_attention_layers=len(layers), mlp_hidden=mlp_hidden)
+    try:
+        return HeadOptions(widths=(w1, w2, w3, w4), num_attention_layers=len(layers), mlp_hidden=mlp_hidden)
+    except InputError as error:
+        raise WeightsError(f"{path}: {error}") from error
 
 
 def listed(names: list[str], most: int = 8) -> str:

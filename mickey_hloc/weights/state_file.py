@@ -9,9 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from mickey_hloc.errors import WeightsError
 
 _ZIP_START = b"PK\x03\x04"  # how torch itself tells its format from that before 1.6, a bare pickle
@@ -31,19 +28,22 @@ _DAMAGE = (
 )
 
 
-def load_state_file(path: Path, mmap: bool = False) -> dict[str, Any]:
+def load_state_file(path: Path, mmap: bool = False, key: str = "state_dict") -> dict[str, Any]:
     """Load a torch file on the CPU with ``weights_only=True``.
 
     Args:
         path: a state dict (DINOv2's .pth) or a Lightning checkpoint (.ckpt, weights under ``state_dict``).
         mmap: map the tensors from the file instead of reading them, where the format allows it.
+        key: under which the weights may lie.
 
     Returns:
-        What the file holds, as it is: parameter names to tensors, or a dict whose ``state_dict`` is that.
+        What the file holds, as it is: parameter names to tensors, or a dict whose entry ``key`` is that.
 
     Raises:
         WeightsError: not a torch file, damaged, holds objects whose loading could run code, or holds no weights.
     """
+    import torch  # slow to import, and the table of names is of use without it
+
     path = Path(path)
     try:
         if not is_torch_file(path):
@@ -62,7 +62,7 @@ def load_state_file(path: Path, mmap: bool = False) -> dict[str, Any]:
         raise WeightsError(_unpickling_message(path, str(error))) from error
     except _DAMAGE as error:
         raise WeightsError(f"{path} is not a torch file, or is damaged; download or copy it again.") from error
-    _require_weights(path, content)
+    _require_weights(path, content, key)
     return dict(content)
 
 
@@ -98,10 +98,12 @@ def _unpickling_message(path: Path, torch_says: str) -> str:
     )
 
 
-def _require_weights(path: Path, content: object) -> None:
-    weights = content.get("state_dict", content) if isinstance(content, Mapping) else None
+def _require_weights(path: Path, content: object, key: str) -> None:
+    from torch import Tensor
+
+    weights = content.get(key, content) if isinstance(content, Mapping) else None
     if not isinstance(weights, Mapping) or not weights:
-        raise WeightsError(f"{path} holds no weights (a dict of named tensors, or one under 'state_dict').")
+        raise WeightsError(f"{path} holds no weights (a dict of named tensors, or one under '{key}').")
     for name, value in weights.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise WeightsError(

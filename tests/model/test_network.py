@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from support.networks import tiny_model
 from torch import Tensor
 
 from mickey_hloc import load_model
 from mickey_hloc.errors import InputError
 from mickey_hloc.model.encoder import DinoV2, DinoV2Options, fold_dinov2_registers, read_dinov2_options
-from mickey_hloc.model.heads import HeadOptions, sine_encoding
+from mickey_hloc.model.heads import sine_encoding
 from mickey_hloc.model.matching import DualSoftmax, match_with_ratio_test, mutual_nearest_neighbours
-from mickey_hloc.model.mickey import MicKey, MicKeyOptions, autocast_dtype
+from mickey_hloc.model.mickey import autocast_dtype
 
 TOLERANCE = 1e-4  # relative to the largest value of an output
 
@@ -19,17 +20,6 @@ TOLERANCE = 1e-4  # relative to the largest value of an output
 def recorded(golden):
     model = load_model(golden / "mickey_tiny.ckpt", encoder=golden / "encoder.pth", device="cpu", precision="fp32")
     return model, np.load(golden / "network.npz")
-
-
-def tiny_model(**options) -> MicKey:
-    """Random weights, two blocks, small heads."""
-    torch.manual_seed(0)
-    head = HeadOptions(widths=(16, 16, 16, 8), num_attention_layers=1, mlp_hidden=32)
-    encoder = {"channels": 64, "num_blocks": 2, "mlp_hidden": 128, "grid_size": 5}
-    values = {"encoder_options": encoder, "offset": head, "depth": head, "score": head, "descriptor": head}
-    model = MicKey(MicKeyOptions(**(values | options))).eval()
-    torch.nn.init.normal_(model.encoder.pos_embed, std=0.02)
-    return model
 
 
 def relative_error(value: Tensor, expected: np.ndarray) -> float:
@@ -117,7 +107,7 @@ def test_an_image_smaller_than_a_cell_is_refused() -> None:
 def test_exponential_depth_is_positive() -> None:
     found = tiny_model(depth_activation="exp", depth_scale_m=3.0)(torch.rand(1, 3, 56, 56))
     assert float(found.depths.min()) > 0
-    with pytest.raises(ValueError, match="linear or exp"):
+    with pytest.raises(InputError, match="depth_activation of MicKeyOptions must be one of linear, exp"):
         tiny_model(depth_activation="relu")
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from safetensors.torch import save_file
-from test_network import tiny_model
+from support.networks import tiny_model
 
 from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.weights.checkpoints import METADATA_KEY, load_model, save_model
@@ -56,12 +56,21 @@ def test_our_format_with_and_without_the_encoder(published, tmp_path) -> None:
 
 
 def test_options_survive_our_format(tmp_path) -> None:
-    model = tiny_model(depth_activation="exp", depth_scale_m=2.5, score_temperature=10.0, training_focal_px=None)
+    model = tiny_model(
+        depth_activation="exp", depth_scale_m=2.5, score_temperature=10.0, training_focal_px=None, solver="joint"
+    )
     loaded = load_model(save_model(model, tmp_path / "m.safetensors", include_encoder=True), device="cpu")
     assert loaded.options.to_dict() == {**model.options.to_dict(), "encoder_options": loaded.options.encoder_options}
     assert loaded.depth_head.scale_m == 2.5
+    assert loaded.options.solver == "joint"
     with pytest.raises(InputError, match="published format has no place"):
         save_published(model, tmp_path / "m.ckpt")
+
+
+def test_others_may_read_a_saved_model_as_any_other_new_file(tmp_path) -> None:
+    (tmp_path / "plain").touch()
+    saved = save_model(tiny_model(), tmp_path / "m.safetensors")
+    assert saved.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_nothing_half_written_is_left(tmp_path, monkeypatch) -> None:

@@ -15,7 +15,7 @@ from support.published import published_zip, torch_bytes
 
 from mickey_hloc import cli
 from mickey_hloc.errors import WeightsError
-from mickey_hloc.weights.named import load_state_file
+from mickey_hloc.weights.state_file import load_state_file
 
 
 class Evil:

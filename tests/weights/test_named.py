@@ -1,6 +1,9 @@
 """Named weights: the table, the cache, the download."""
 
 import multiprocessing
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,8 @@ from support.published import DINOV2, ZIP, published_zip, torch_bytes
 from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.io.checksum import sha256
 from mickey_hloc.weights import named as weights
-from mickey_hloc.weights.named import NAMES, WEIGHTS, load_state_file, resolve
+from mickey_hloc.weights.named import NAMES, WEIGHTS, resolve
+from mickey_hloc.weights.state_file import load_state_file
 
 
 def test_the_table():
@@ -30,6 +34,20 @@ def test_the_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "_hub_dir", None, raising=False)
     assert weights.cache_folder() == tmp_path / "hub" / "mickey_hloc"
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, {"XDG_CACHE_HOME": "/x"}, {"XDG_CACHE_HOME": "/x", "TORCH_HOME": "~/y"}, {"TORCH_HOME": "z"}]
+)
+def test_the_cache_folder_is_the_same_before_and_after_torch_is_loaded(variables):
+    code = (
+        "import sys; from mickey_hloc.weights.named import cache_folder; before = cache_folder()\n"
+        "assert 'torch' not in sys.modules\n"
+        "import torch; assert cache_folder() == before, (before, cache_folder())"
+    )
+    unset = {k: v for k, v in os.environ.items() if k not in ("XDG_CACHE_HOME", "TORCH_HOME", "MICKEY_HLOC_CACHE")}
+    environment = {**unset, **variables, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", code], env=environment, timeout=120, check=True)
 
 
 def test_a_name_is_downloaded_once_and_verified_after(mirror, weights_cache):
