@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pycolmap
 import torch
 from torch.utils.data import Dataset
 
 from mickey_hloc.datasets.fitting import Size, fit_image, fit_intrinsics
 from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry import relative_motion
 from mickey_hloc.io.images import read_image
 from mickey_hloc.io.intrinsics import Intrinsics
 from mickey_hloc.rooms.augment import AugmentOptions, augment
@@ -53,9 +53,7 @@ class PairTable:
 
     def relative_pose(self, pair: int) -> np.ndarray:
         """(3, 4) cam1_from_cam0 of a pair, metres."""
-        T0, T1 = self.cam_from_world[self.pairs[pair]]
-        R = T1[:, :3] @ T0[:, :3].T
-        return np.concatenate([R, (T1[:, 3] - R @ T0[:, 3])[:, None]], axis=1)
+        return relative_motion(*self.cam_from_world[self.pairs[pair]])
 
     def name_pair(self, pair: int) -> tuple[str, str]:
         """The names of its two images."""
@@ -76,11 +74,6 @@ def join_tables(tables: Sequence[PairTable]) -> PairTable:
         overlaps=np.concatenate([t.overlaps for t in tables]),
         scenes=np.concatenate([t.scenes + n for t, n in zip(tables, first_scene[:-1], strict=True)]),
     )
-
-
-def pose_matrix(cam_from_world: pycolmap.Rigid3d) -> np.ndarray:
-    """(3, 4) float64."""
-    return np.asarray(cam_from_world.matrix(), dtype=np.float64)
 
 
 class Draw(NamedTuple):

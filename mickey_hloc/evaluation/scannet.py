@@ -24,6 +24,8 @@ from mickey_hloc.evaluation.metrics import (
     share_within,
     symmetric_scale_error,
 )
+from mickey_hloc.geometry import inverse
+from mickey_hloc.geometry.pose_arrays import pose_arrays
 from mickey_hloc.geometry.relative_pose import RelativePose
 
 Pair = tuple[str, str]
@@ -90,14 +92,12 @@ def evaluate_pairs(
     cameras = [
         intrinsics_on_disk(pair.K1, image_size(Path(images) / pair.name1), pair.where, listed_size) for pair, _ in found
     ]
-    R, t = np.stack([pose.R for _, pose in found]), np.stack([pose.t for _, pose in found])
-    R_gt = np.stack([pair.cam1_from_cam0.rotation.matrix() for pair, _ in found])
-    t_gt = np.stack([pair.cam1_from_cam0.translation for pair, _ in found])
+    R, t = pose_arrays(pose.cam1_from_cam0 for _, pose in found)
+    R_gt, t_gt = pose_arrays(pair.cam1_from_cam0 for pair, _ in found)
     sizes = [(camera.width, camera.height) for camera in cameras]
-    vcre = benchmark_vcre(
-        R.transpose(0, 2, 1), _centres(R, t), R_gt.transpose(0, 2, 1), _centres(R_gt, t_gt),
-        np.stack([camera.K for camera in cameras]), sizes,
-    )  # fmt: skip
+    K1 = np.stack([camera.K for camera in cameras])
+    # The benchmark's world is the reference camera, so that world_from_cam is cam0_from_cam1.
+    vcre = benchmark_vcre(*inverse(R, t), *inverse(R_gt, t_gt), K1, sizes)
     return PairResults(
         pairs=[(pair.name0, pair.name1) for pair, _ in found],
         errors=relative_pose_errors(R, t, R_gt, t_gt),
@@ -106,10 +106,6 @@ def evaluate_pairs(
         confidence=np.array([pose.confidence for _, pose in found]),
         num_failures=len(truth) - len(found),
     )
-
-
-def _centres(R: np.ndarray, t: np.ndarray) -> np.ndarray:
-    return -np.einsum("nji,nj->ni", R, t)
 
 
 def summarise_pairs(results: PairResults) -> dict[str, float]:

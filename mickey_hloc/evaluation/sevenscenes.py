@@ -16,7 +16,8 @@ import torch
 from mickey_hloc.datasets.sevenscenes import find_images, read_pose
 from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.metrics import share_within
-from mickey_hloc.geometry import pose_errors
+from mickey_hloc.geometry import inverse, pose_errors
+from mickey_hloc.geometry.pose_arrays import pose_arrays
 from mickey_hloc.io.text import read_rows
 
 # metres, degrees; the first is 7-Scenes' own, the others are those that hloc prints
@@ -84,20 +85,13 @@ def localization_errors(
     if not found:
         theirs, ours = next(iter(estimates), "nothing"), next(iter(truth), "nothing")
         raise InputError(f"No query has an estimate: the results have names like '{theirs}', the truth like '{ours}'.")
-    R, t = _as_arrays([estimates[name] for name in found])
-    R_gt, t_gt = _as_arrays([truth[name] for name in found])
-    rotation, translation = pose_errors(R, t, R_gt, t_gt)
+    estimated = inverse(*pose_arrays(pose for pose in map(estimates.get, found) if pose is not None))
+    true = inverse(*pose_arrays(truth[name] for name in found))
+    rotation, translation = pose_errors(*(torch.from_numpy(array) for array in (*estimated, *true)))
     translation_m, rotation_deg = np.full(len(truth), np.inf), np.full(len(truth), 180.0)
     rows = np.isin(np.array(list(truth)), np.array(found))
     translation_m[rows], rotation_deg[rows] = translation.numpy(), rotation.numpy()
     return LocalizationErrors(list(truth), translation_m, rotation_deg)
-
-
-def _as_arrays(poses: Sequence[pycolmap.Rigid3d | None]) -> tuple[torch.Tensor, torch.Tensor]:
-    """World_from_cam rotations (N, 3, 3) and camera centres (N, 3)."""
-    inverses = [pose.inverse() for pose in poses if pose is not None]
-    R = np.stack([pose.rotation.matrix() for pose in inverses])
-    return torch.from_numpy(R), torch.from_numpy(np.stack([pose.translation for pose in inverses]))
 
 
 def summarise_localization(errors: LocalizationErrors) -> dict[str, float]:

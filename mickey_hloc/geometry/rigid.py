@@ -103,9 +103,9 @@ def kabsch(X: Tensor, Y: Tensor, weights: Tensor | None = None) -> tuple[Tensor,
     return R, t
 
 
-def transform(R: Tensor, t: Tensor, X: Tensor) -> Tensor:
+def transform(R: Array, t: Array, X: Array) -> Array:
     """R X + t for (..., 3, 3), (..., 3) and points (..., N, 3)."""
-    return X @ R.transpose(-1, -2) + t[..., None, :]
+    return X @ R.swapaxes(-1, -2) + t[..., None, :]
 
 
 def camera_centres(R: Array, t: Array) -> Array:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.evaluation.metrics import benchmark_vcre, precision_recall, relative_pose_errors
+from mickey_hloc.geometry import inverse
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.model.matching import mutual_nearest_neighbours
 from mickey_hloc.model.mickey import MetricKeypoints
@@ -76,9 +77,8 @@ def judge_pair(
     R_gt, t_gt = (item[key].double().cpu().numpy()[None] for key in ("R", "t"))
     errors = relative_pose_errors(R, t, R_gt, t_gt)
     # The benchmark's world is the reference camera, so that world_from_cam is cam0_from_cam1.
-    R_c0, c = R.swapaxes(1, 2), -np.einsum("nji,nj->ni", R, t)
-    R_c0_gt, c_gt = R_gt.swapaxes(1, 2), -np.einsum("nji,nj->ni", R_gt, t_gt)
-    vcre = benchmark_vcre(R_c0, c, R_c0_gt, c_gt, item["K1"].cpu().numpy()[None], [size_wh])
+    K1 = item["K1"].cpu().numpy()[None]
+    vcre = benchmark_vcre(*inverse(R, t), *inverse(R_gt, t_gt), K1, [size_wh])
     return PairJudgement(
         index,
         float(vcre[0]),
