@@ -18,6 +18,7 @@ from mickey_hloc.evaluation.assembly import inverted
 from mickey_hloc.evaluation.metrics import (
     PoseErrors,
     benchmark_vcre,
+    median_of_all,
     pose_auc,
     precision_recall,
     relative_pose_errors,
@@ -111,7 +112,7 @@ def evaluate_pairs(
 def summarise_pairs(results: PairResults) -> dict[str, float]:
     """The benchmark's numbers, under the keys of the table's columns.
 
-    Medians are over the pairs with an estimate; everything else counts a failure as wrong.
+    All of them are of all pairs: a failure counts as wrong, and as an infinite error in the medians.
     """
     errors, failures = results.errors, results.num_failures
     total = len(results.pairs) + failures
@@ -121,10 +122,10 @@ def summarise_pairs(results: PairResults) -> dict[str, float]:
     summary = {
         "vcre_auc": precision_recall(results.vcre_accepted, results.confidence, failures)[2],
         "vcre_precision_pct": 100.0 * float(results.vcre_accepted.sum()) / total,
-        "median_vcre_px": float(np.median(results.vcre_px)),
-        "median_translation_m": float(np.median(errors.translation_m)),
-        "median_rotation_deg": float(np.median(errors.rotation_deg)),
-        "median_translation_angle_deg": float(np.median(errors.translation_angle_deg)),
+        "median_vcre_px": median_of_all(results.vcre_px, failures),
+        "median_translation_m": median_of_all(errors.translation_m, failures),
+        "median_rotation_deg": median_of_all(errors.rotation_deg, failures),
+        "median_translation_angle_deg": median_of_all(errors.translation_angle_deg, failures),
     }
     summary |= {f"auc{limit:.0f}": auc for limit, auc in zip(AUC_LIMITS_DEG, aucs, strict=True)}
     for metres, degrees in POSE_LIMITS:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mickey_hloc.evaluation.metrics import benchmark_vcre, precision_recall, relative_pose_errors
+from mickey_hloc.evaluation.metrics import benchmark_vcre, median_of_all, precision_recall, relative_pose_errors
 from mickey_hloc.geometry import inverse
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.model.matching import mutual_nearest_neighbours
@@ -134,7 +134,7 @@ def summarise(judged: Sequence[PairJudgement], vcre_share: float, pose_m: float,
         summary[f"{name}_precision"] = float(accepted.mean())
         summary[f"{name}_auc"] = precision_recall(accepted[found], confidence[found], int((~found).sum()))[2]
     for name, values in (("vcre_px", vcre), ("translation_m", t), ("rotation_deg", r)):
-        summary[f"median_{name}"] = float(np.median(values))
+        summary[f"median_{name}"] = median_of_all(values)
     return {**summary, **depth_figures(np.concatenate([j.depths for j in judged]))}
 
 
