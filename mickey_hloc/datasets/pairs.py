@@ -95,8 +95,8 @@ class PairAugmentation:
     Attributes:
         mirror: half of the pairs are mirrored left to right, both images and the pose.
         photometric: what a camera adds; None = nothing.
-        variants: so many photometric versions of an image are told apart (0 = any number), so that their features can
-            be cached; version 0 is the image as it is.
+        variants: number of photometric versions of an image (0 = any number), so that their features can be cached;
+            version 0 is the image as it is.
     """
 
     mirror: bool = False
