@@ -17,7 +17,7 @@ import torch
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.averaging import chordal_mean, fuse_poses
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.geometry.rigid import inverse
+from mickey_hloc.geometry.rigid import camera_centres, translations
 from mickey_hloc.io.poses import Pair, read_poses, write_absolute_poses
 from mickey_hloc.io.reference_poses import read_reference_poses
 from mickey_hloc.io.text import read_rows
@@ -204,9 +204,9 @@ def _mean_pose(R: torch.Tensor, t: torch.Tensor, weights: torch.Tensor) -> pycol
     """Weighted mean of (N, 3, 3), (N, 3) that agree: the outliers are gone, and a mean uses the others better than a
     median does (of two it would be one of them).
     """
-    position = (weights[:, None] * inverse(R, t)[1]).sum(dim=0) / weights.sum()
+    position = (weights[:, None] * camera_centres(R, t)).sum(dim=0) / weights.sum()
     R_mean = chordal_mean(R, weights)
-    return pycolmap.Rigid3d(pycolmap.Rotation3d(R_mean.numpy()), (-R_mean @ position).numpy())
+    return pycolmap.Rigid3d(pycolmap.Rotation3d(R_mean.numpy()), translations(R_mean, position).numpy())
 
 
 def _query_names(queries: Path | Collection[str] | None) -> set[str] | None:

@@ -11,10 +11,11 @@ import torch
 
 from mickey_hloc.cli.pose import add_method_arguments, estimate, load_photos
 from mickey_hloc.cli.pose_report import pose_as_json, pose_as_text, save_pictures
-from mickey_hloc.datasets.synthetic import PairOptions, RenderedPair, sample_pair
+from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import pose_errors
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.files import atomic_path
+from mickey_hloc.rooms import PairOptions, RenderedPair, RoomError, sample_pair
 from mickey_hloc.visualization import save_image
 
 BUNDLED = "small"
@@ -33,7 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render, write the files a user would have, estimate from them, compare; 1 when there is no pose."""
-    pair = sample_pair(args.room, options=VIEWS)
+    try:
+        pair = sample_pair(args.room, options=VIEWS)
+    except RoomError as error:
+        raise InputError(str(error)) from error
     paths = write_pair(pair, args.out)
     intrinsics = args.out / "intrinsics.txt"
     photos, image_dir = load_photos(paths, intrinsics, None)

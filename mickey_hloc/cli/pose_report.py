@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mickey_hloc.geometry import rotation_angle_deg
+from mickey_hloc.geometry import camera_centres, rotation_angle_deg
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.two_view.estimator import Photo, TwoViewResult
 from mickey_hloc.visualization import draw_depth_map, draw_matches, draw_score_map, save_image
@@ -41,7 +41,7 @@ def pose_as_text(result: TwoViewResult, photos: tuple[Photo, Photo]) -> str:
 
 def pose_in_words(pose: RelativePose) -> str:
     """Where camera 1 stands and looks, seen from camera 0 (x right, y down, z forward)."""
-    centre = -pose.R.T @ pose.t
+    centre = camera_centres(pose.R, pose.t)
     steps = [
         f"{abs(value):.2f} m {words[int(value > 0)]}"
         for value, words in zip(centre, (("left", "right"), ("up", "down"), ("back", "forward")), strict=True)

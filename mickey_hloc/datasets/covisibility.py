@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mickey_hloc.geometry import inverse, transform
 from mickey_hloc.io.intrinsics import Intrinsics
 
 
@@ -35,9 +36,8 @@ def frustum_overlaps(
         For i = 0 .. N - 1: (N - 1 - i,) overlaps in [0, 1] of the pairs (i, i + 1), (i, i + 2), ...
     """
     R, t = cam_from_world[:, :, :3], cam_from_world[:, :, 3]
-    in_world = np.stack(
-        [(frustum_points(c, near_m, far_m) - t[i]) @ R[i] for i, c in enumerate(cameras)]  # R^T (x - t)
-    )
+    world_from_cam = inverse(R, t)
+    in_world = transform(*world_from_cam, np.stack([frustum_points(camera, near_m, far_m) for camera in cameras]))
     K = np.stack([c.K for c in cameras])
     sizes = np.array([[c.width, c.height] for c in cameras], dtype=np.float64)
     limits = (near_m / 2.0, far_m * 2.0)
@@ -52,7 +52,7 @@ def _share_inside(
     points: np.ndarray, R: np.ndarray, t: np.ndarray, K: np.ndarray, size: np.ndarray, limits: tuple[float, float]
 ) -> np.ndarray:
     """(N, P, 3) points of the world, N cameras -> (N,) share of the points in the image and between the depths."""
-    X = points @ R.swapaxes(1, 2) + t[:, None]
+    X = transform(R, t, points)
     image = X @ K.swapaxes(1, 2)
     z = image[..., 2]
     pixels = image[..., :2] / np.maximum(z, 1e-6)[..., None] + 0.5

@@ -11,6 +11,7 @@ import numpy as np
 from mickey_hloc.datasets.covisibility import frustum_overlaps
 from mickey_hloc.datasets.pairs import PairTable
 from mickey_hloc.datasets.posed_folder import PosedImages, read_posed_images
+from mickey_hloc.geometry import camera_centres
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class FolderSource:
             Path(self.intrinsics) if self.intrinsics else None,
         )
         T = posed.cam_from_world
-        centres = -np.einsum("nji,nj->ni", T[:, :, :3], T[:, :, 3])
+        centres = camera_centres(T[:, :, :3], T[:, :, 3])
         pairs, overlaps = [], []
         for i, row in enumerate(self._overlaps(posed)):
             near = np.linalg.norm(centres[i + 1 :] - centres[i], axis=1) <= self.max_distance_m

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from mickey_hloc.datasets import mapfree
-from mickey_hloc.datasets.pairs import PairTable, join_tables, pose_matrix
+from mickey_hloc.datasets.pairs import PairTable, join_tables
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry.pose_arrays import pose_matrix
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pycolmap
 import torch
 from torch.utils.data import Dataset
 
 from mickey_hloc.datasets.fitting import Size, fit_image, fit_intrinsics
 from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry import relative_motion
 from mickey_hloc.io.images import read_image
 from mickey_hloc.io.intrinsics import Intrinsics
 from mickey_hloc.rooms.augment import AugmentOptions, augment
@@ -53,9 +53,7 @@ class PairTable:
 
     def relative_pose(self, pair: int) -> np.ndarray:
         """(3, 4) cam1_from_cam0 of a pair, metres."""
-        T0, T1 = self.cam_from_world[self.pairs[pair]]
-        R = T1[:, :3] @ T0[:, :3].T
-        return np.concatenate([R, (T1[:, 3] - R @ T0[:, 3])[:, None]], axis=1)
+        return relative_motion(*self.cam_from_world[self.pairs[pair]])
 
     def name_pair(self, pair: int) -> tuple[str, str]:
         """The names of its two images."""
@@ -78,11 +76,6 @@ def join_tables(tables: Sequence[PairTable]) -> PairTable:
     )
 
 
-def pose_matrix(cam_from_world: pycolmap.Rigid3d) -> np.ndarray:
-    """(3, 4) float64."""
-    return np.asarray(cam_from_world.matrix(), dtype=np.float64)
-
-
 class Draw(NamedTuple):
     """One item as a sampler asks for it.
 
@@ -102,8 +95,8 @@ class PairAugmentation:
     Attributes:
         mirror: half of the pairs are mirrored left to right, both images and the pose.
         photometric: what a camera adds; None = nothing.
-        variants: so many photometric versions of an image are told apart (0 = any number), so that their features can
-            be cached; version 0 is the image as it is.
+        variants: number of photometric versions of an image (0 = any number), so that their features can be cached;
+            version 0 is the image as it is.
     """
 
     mirror: bool = False

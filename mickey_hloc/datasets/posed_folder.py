@@ -9,8 +9,8 @@ import numpy as np
 import pycolmap
 
 from mickey_hloc.datasets import mapfree, sevenscenes
-from mickey_hloc.datasets.pairs import pose_matrix
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry.pose_arrays import pose_matrix
 from mickey_hloc.io.intrinsics import Intrinsics, find_intrinsics, read_intrinsics
 from mickey_hloc.io.poses import rigid3d_from_wxyz
 from mickey_hloc.io.text import parse_numbers, read_rows

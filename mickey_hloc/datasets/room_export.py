@@ -17,19 +17,12 @@ import pycolmap
 
 from mickey_hloc.datasets.mapfree import frame_path
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry import relative_motion
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.poses import write_absolute_poses
-from mickey_hloc.rooms.cameras import (
-    PairOptions,
-    covisible,
-    draw_intrinsics,
-    draw_neighbour,
-    draw_poses,
-    preview,
-    relative_pose,
-)
+from mickey_hloc.rooms.cameras import PairOptions, covisible, draw_intrinsics, draw_neighbour, draw_poses, preview
 from mickey_hloc.rooms.layout import make_room
-from mickey_hloc.rooms.render import render
+from mickey_hloc.rooms.rendering import render
 from mickey_hloc.rooms.scene import Room
 
 JPEG_QUALITY = 95
@@ -165,8 +158,8 @@ def _look(room: Room, K: np.ndarray, pose: np.ndarray, options: ExportOptions) -
 
 def _overlap(a: View, b: View) -> float:
     """The smaller share of one view that the other sees."""
-    forward = covisible(a.depth, a.small_K, b.depth, b.small_K, relative_pose(a.cam_from_world, b.cam_from_world))
-    back = covisible(b.depth, b.small_K, a.depth, a.small_K, relative_pose(b.cam_from_world, a.cam_from_world))
+    forward = covisible(a.depth, a.small_K, b.depth, b.small_K, relative_motion(a.cam_from_world, b.cam_from_world))
+    back = covisible(b.depth, b.small_K, a.depth, a.small_K, relative_motion(b.cam_from_world, a.cam_from_world))
     return float(min(forward.mean(), back.mean()))
 
 

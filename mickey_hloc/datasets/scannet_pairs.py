@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mickey_hloc.datasets import scannet
-from mickey_hloc.datasets.pairs import PairTable, pose_matrix
+from mickey_hloc.datasets.pairs import PairTable
+from mickey_hloc.geometry.pose_arrays import pose_matrix
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,4 @@
-"""Procedural rooms of real-world size with exact metric depth and poses: a demo without data, tests, and training.
-
-A seed gives a room (`make_room`), a room gives views (`render`), a seed gives a pair of views with its relative pose
-(`sample_pair`), and `SyntheticRooms` is the endless data set of such pairs. Rooms carry scale cues: bricks, tiles,
-boards, doors, sockets, books, furniture, all of real sizes. Nothing is downloaded.
-"""
+"""Pairs of views of procedural rooms as an endless data set of tensors."""
 
 from __future__ import annotations
 
@@ -16,28 +11,10 @@ from torch.utils.data import Dataset
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.rooms.augment import AugmentOptions, augment
-from mickey_hloc.rooms.cameras import PairOptions, covisible
-from mickey_hloc.rooms.layout import make_room
+from mickey_hloc.rooms.cameras import PairOptions
+from mickey_hloc.rooms.layout import RoomError, make_room
 from mickey_hloc.rooms.pairs import RenderedPair, sample_pair
-from mickey_hloc.rooms.render import RenderedView, render
-from mickey_hloc.rooms.scene import Box, Lamp, Material, Room
-
-__all__ = [
-    "AugmentOptions",
-    "Box",
-    "Lamp",
-    "Material",
-    "PairOptions",
-    "RenderedPair",
-    "RenderedView",
-    "Room",
-    "SyntheticRooms",
-    "augment",
-    "covisible",
-    "make_room",
-    "render",
-    "sample_pair",
-]
+from mickey_hloc.rooms.scene import Room
 
 
 class SyntheticRooms(Dataset[dict[str, Any]]):
@@ -101,14 +78,21 @@ class SyntheticRooms(Dataset[dict[str, Any]]):
         return item
 
     def pair(self, index: int) -> RenderedPair:
-        """The pair of an item, without augmentation."""
+        """The pair of an item, without augmentation.
+
+        Raises:
+            InputError: no pair meets the options.
+        """
         seed = self._draw(index, 0)
         if self.pairs_per_room > 1:
             try:
                 return sample_pair(seed, self.size_wh, self.options, self._room(index // self.pairs_per_room))
-            except InputError:
+            except RoomError:
                 pass  # this room is too small or too full for the options: the item gets a room of its own
-        return sample_pair(seed, self.size_wh, self.options)
+        try:
+            return sample_pair(seed, self.size_wh, self.options)
+        except RoomError as error:
+            raise InputError(str(error)) from error
 
     def _draw(self, index: int, purpose: int) -> int:
         return int(np.random.default_rng([self.seed, index, purpose]).integers(1 << 62))

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mickey_hloc.datasets.pairs import Draw
-from mickey_hloc.datasets.synthetic import PairOptions, SyntheticRooms
+from mickey_hloc.datasets.synthetic import SyntheticRooms
+from mickey_hloc.rooms.cameras import PairOptions
 
 
 class RoomPairs(SyntheticRooms):

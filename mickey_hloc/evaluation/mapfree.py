@@ -18,7 +18,8 @@ from mickey_hloc.datasets.mapfree import MapFreeScene, Track, find_scenes, parse
 from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.metrics import average_median, benchmark_vcre, precision_recall, share_within
 from mickey_hloc.evaluation.submission import Estimate, read_submission
-from mickey_hloc.geometry import pose_errors
+from mickey_hloc.geometry import inverse, pose_errors
+from mickey_hloc.geometry.pose_arrays import pose_arrays
 
 MAX_VCRE_PX = 90.0
 MAX_POSE_ERROR = (0.25, 5.0)  # metres, degrees
@@ -136,18 +137,13 @@ def _errors(
     numbers: Sequence[int],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Translation (metres), rotation (degrees) and VCRE (pixels) of the estimates."""
-    R, centre = _world_from_cam(poses)
-    R_gt, centre_gt = _world_from_cam([truth[number][1] for number in numbers])
+    R, centre = inverse(*pose_arrays(poses))
+    R_gt, centre_gt = inverse(*pose_arrays(truth[number][1] for number in numbers))
     rotation, translation = pose_errors(*(torch.from_numpy(a) for a in (R, centre, R_gt, centre_gt)))
     last = list(scene.intrinsics.values())[-1]  # the benchmark takes the size from the file's last line
     K = np.stack([scene.intrinsics[name].K for name in names])
     vcre = benchmark_vcre(R, centre, R_gt, centre_gt, K, [(last.width, last.height)] * len(names))
     return translation.numpy(), rotation.numpy(), vcre
-
-
-def _world_from_cam(poses: Sequence[pycolmap.Rigid3d]) -> tuple[np.ndarray, np.ndarray]:
-    inverses = [pose.inverse() for pose in poses]
-    return np.stack([pose.rotation.matrix() for pose in inverses]), np.stack([pose.translation for pose in inverses])
 
 
 def summarise(results: Sequence[SceneResult]) -> dict[str, float]:

@@ -144,7 +144,24 @@ def share_within(translation_m: np.ndarray, rotation_deg: np.ndarray, limits: tu
     return float(within.sum() / total) if total else 0.0
 
 
+def median_of_all(errors: np.ndarray | Sequence[float], num_failures: int = 0) -> float:
+    """The median error of all pairs or queries, each failure counting as an infinite error.
+
+    Args:
+        errors: one a pair with an estimate; pairs without one may also stand here as inf.
+        num_failures: pairs without an estimate that ``errors`` does not have.
+
+    Returns:
+        In the unit of the errors; inf where half of all failed, or more; NaN without any pair.
+    """
+    values = np.append(np.asarray(errors, dtype=np.float64), np.full(num_failures, np.inf))
+    return float(np.median(values)) if len(values) else float("nan")
+
+
 def average_median(by_scene: Mapping[str, np.ndarray]) -> float:
-    """The mean over scenes of the median of each; scenes without estimate are left out, NaN if all are."""
+    """Map-free's published medians: the mean over scenes of the median error of each scene's estimates.
+
+    Other than in ``median_of_all``, failures do not count: a scene without any estimate is left out, NaN if all are.
+    """
     medians = [np.median(values) for values in by_scene.values() if len(values)]
     return float(np.mean(medians)) if medians else float("nan")

@@ -13,7 +13,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.curves import Curve, save_precision_recall
 from mickey_hloc.evaluation.mapfree import SceneResult, summarise
 from mickey_hloc.evaluation.metrics import precision_recall
-from mickey_hloc.evaluation.tables import MAPFREE_COLUMNS, Column, Row, format_table
+from mickey_hloc.evaluation.tables import MAPFREE_COLUMNS, Column, Row, format_table, json_value
 from mickey_hloc.io.files import atomic_path
 
 SCENE_COLUMNS = (Column("scene", "scene"), Column("frames", "frames", "d"), *MAPFREE_COLUMNS[1:])
@@ -49,9 +49,8 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def as_json(values: Mapping[str, float | str]) -> str:
-    """Full precision; what is not finite becomes null, which json has no number for."""
-    plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
-    return json.dumps(plain, indent=1) + "\n"
+    """A json object in full precision; what json has no number for is written as ``json_value`` says."""
+    return json.dumps({key: json_value(value) for key, value in values.items()}, indent=1, allow_nan=False) + "\n"
 
 
 def mapfree_row(label: str, results: Sequence[SceneResult]) -> dict[str, str | float]:
@@ -62,11 +61,11 @@ def mapfree_row(label: str, results: Sequence[SceneResult]) -> dict[str, str | f
         "method": label,
         "vcre_auc": vcre_auc,
         "vcre_precision_pct": 100.0 * vcre_precision,
-        "median_vcre_px": vcre,
+        "average_median_vcre_px": vcre,
         "pose_auc": pose_auc,
         "pose_precision_pct": 100.0 * pose_precision,
-        "median_translation_m": translation,
-        "median_rotation_deg": rotation,
+        "average_median_translation_m": translation,
+        "average_median_rotation_deg": rotation,
         "estimates_pct": 100.0 * estimates,
         "failures": failures,
     }

@@ -18,12 +18,15 @@ from mickey_hloc.evaluation.assembly import inverted
 from mickey_hloc.evaluation.metrics import (
     PoseErrors,
     benchmark_vcre,
+    median_of_all,
     pose_auc,
     precision_recall,
     relative_pose_errors,
     share_within,
     symmetric_scale_error,
 )
+from mickey_hloc.geometry import inverse
+from mickey_hloc.geometry.pose_arrays import pose_arrays
 from mickey_hloc.geometry.relative_pose import RelativePose
 
 Pair = tuple[str, str]
@@ -90,14 +93,12 @@ def evaluate_pairs(
     cameras = [
         intrinsics_on_disk(pair.K1, image_size(Path(images) / pair.name1), pair.where, listed_size) for pair, _ in found
     ]
-    R, t = np.stack([pose.R for _, pose in found]), np.stack([pose.t for _, pose in found])
-    R_gt = np.stack([pair.cam1_from_cam0.rotation.matrix() for pair, _ in found])
-    t_gt = np.stack([pair.cam1_from_cam0.translation for pair, _ in found])
+    R, t = pose_arrays(pose.cam1_from_cam0 for _, pose in found)
+    R_gt, t_gt = pose_arrays(pair.cam1_from_cam0 for pair, _ in found)
     sizes = [(camera.width, camera.height) for camera in cameras]
-    vcre = benchmark_vcre(
-        R.transpose(0, 2, 1), _centres(R, t), R_gt.transpose(0, 2, 1), _centres(R_gt, t_gt),
-        np.stack([camera.K for camera in cameras]), sizes,
-    )  # fmt: skip
+    K1 = np.stack([camera.K for camera in cameras])
+    # The benchmark's world is the reference camera, so that world_from_cam is cam0_from_cam1.
+    vcre = benchmark_vcre(*inverse(R, t), *inverse(R_gt, t_gt), K1, sizes)
     return PairResults(
         pairs=[(pair.name0, pair.name1) for pair, _ in found],
         errors=relative_pose_errors(R, t, R_gt, t_gt),
@@ -108,14 +109,10 @@ def evaluate_pairs(
     )
 
 
-def _centres(R: np.ndarray, t: np.ndarray) -> np.ndarray:
-    return -np.einsum("nji,nj->ni", R, t)
-
-
 def summarise_pairs(results: PairResults) -> dict[str, float]:
     """The benchmark's numbers, under the keys of the table's columns.
 
-    Medians are over the pairs with an estimate; everything else counts a failure as wrong.
+    All of them are of all pairs: a failure counts as wrong, and as an infinite error in the medians.
     """
     errors, failures = results.errors, results.num_failures
     total = len(results.pairs) + failures
@@ -125,10 +122,10 @@ def summarise_pairs(results: PairResults) -> dict[str, float]:
     summary = {
         "vcre_auc": precision_recall(results.vcre_accepted, results.confidence, failures)[2],
         "vcre_precision_pct": 100.0 * float(results.vcre_accepted.sum()) / total,
-        "median_vcre_px": float(np.median(results.vcre_px)),
-        "median_translation_m": float(np.median(errors.translation_m)),
-        "median_rotation_deg": float(np.median(errors.rotation_deg)),
-        "median_translation_angle_deg": float(np.median(errors.translation_angle_deg)),
+        "median_vcre_px": median_of_all(results.vcre_px, failures),
+        "median_translation_m": median_of_all(errors.translation_m, failures),
+        "median_rotation_deg": median_of_all(errors.rotation_deg, failures),
+        "median_translation_angle_deg": median_of_all(errors.translation_angle_deg, failures),
     }
     summary |= {f"auc{limit:.0f}": auc for limit, auc in zip(AUC_LIMITS_DEG, aucs, strict=True)}
     for metres, degrees in POSE_LIMITS:

@@ -1,6 +1,7 @@
 """Absolute poses of queries against the truth, on results files in hloc's format.
 
-The same results and the same truth give the medians that hloc's own evaluation prints.
+The same results and the same truth give the medians and shares that hloc's own evaluation prints, but for one case:
+where half of the queries or more have no estimate, both medians are infinite here, and hloc prints 180 degrees.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import torch
 
 from mickey_hloc.datasets.sevenscenes import find_images, read_pose
 from mickey_hloc.errors import InputError
-from mickey_hloc.evaluation.metrics import share_within
-from mickey_hloc.geometry import pose_errors
+from mickey_hloc.evaluation.metrics import median_of_all, share_within
+from mickey_hloc.geometry import inverse, pose_errors
+from mickey_hloc.geometry.pose_arrays import pose_arrays
 from mickey_hloc.io.text import read_rows
 
 # metres, degrees; the first is 7-Scenes' own, the others are those that hloc prints
@@ -30,7 +32,7 @@ class LocalizationErrors:
     Attributes:
         names: the queries.
         translation_m: (N,) distance of the camera centres, inf where not localized.
-        rotation_deg: (N,) degrees, 180 where not localized.
+        rotation_deg: (N,) degrees, inf where not localized.
     """
 
     names: Sequence[str]
@@ -71,7 +73,7 @@ def true_poses(
 def localization_errors(
     estimates: Mapping[str, pycolmap.Rigid3d | None], truth: Mapping[str, pycolmap.Rigid3d]
 ) -> LocalizationErrors:
-    """Compare absolute poses; a query without an estimate counts with inf and 180 degrees, as in hloc.
+    """Compare absolute poses; a query without an estimate counts as infinitely wrong.
 
     Args:
         estimates: cam_from_world by image name; names that are no query are ignored.
@@ -84,28 +86,21 @@ def localization_errors(
     if not found:
         theirs, ours = next(iter(estimates), "nothing"), next(iter(truth), "nothing")
         raise InputError(f"No query has an estimate: the results have names like '{theirs}', the truth like '{ours}'.")
-    R, t = _as_arrays([estimates[name] for name in found])
-    R_gt, t_gt = _as_arrays([truth[name] for name in found])
-    rotation, translation = pose_errors(R, t, R_gt, t_gt)
-    translation_m, rotation_deg = np.full(len(truth), np.inf), np.full(len(truth), 180.0)
+    estimated = inverse(*pose_arrays(pose for pose in map(estimates.get, found) if pose is not None))
+    true = inverse(*pose_arrays(truth[name] for name in found))
+    rotation, translation = pose_errors(*(torch.from_numpy(array) for array in (*estimated, *true)))
+    translation_m, rotation_deg = np.full((2, len(truth)), np.inf)
     rows = np.isin(np.array(list(truth)), np.array(found))
     translation_m[rows], rotation_deg[rows] = translation.numpy(), rotation.numpy()
     return LocalizationErrors(list(truth), translation_m, rotation_deg)
-
-
-def _as_arrays(poses: Sequence[pycolmap.Rigid3d | None]) -> tuple[torch.Tensor, torch.Tensor]:
-    """World_from_cam rotations (N, 3, 3) and camera centres (N, 3)."""
-    inverses = [pose.inverse() for pose in poses if pose is not None]
-    R = np.stack([pose.rotation.matrix() for pose in inverses])
-    return torch.from_numpy(R), torch.from_numpy(np.stack([pose.translation for pose in inverses]))
 
 
 def summarise_localization(errors: LocalizationErrors) -> dict[str, float]:
     """Medians over all queries and the recall at each limit, under the keys of the table's columns."""
     total = len(errors.names)
     summary = {
-        "median_translation_m": float(np.median(errors.translation_m)),
-        "median_rotation_deg": float(np.median(errors.rotation_deg)),
+        "median_translation_m": median_of_all(errors.translation_m),
+        "median_rotation_deg": median_of_all(errors.rotation_deg),
     }
     for metres, degrees in LIMITS:
         share = share_within(errors.translation_m, errors.rotation_deg, (metres, degrees), total)

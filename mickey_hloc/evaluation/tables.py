@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -24,15 +25,17 @@ class Column:
     format: str = ""
 
 
+# A key has one meaning in all tables. ``median_*`` is of all pairs or queries, a failure being infinitely wrong;
+# ``average_median_*`` is Map-free's published figure, the mean over scenes of the median of each scene's estimates.
 MAPFREE_COLUMNS = (
     Column("method", "method"),
     Column("vcre_auc", "VCRE AUC", ".3f"),
     Column("vcre_precision_pct", "VCRE < 90 px [%]", ".1f"),
-    Column("median_vcre_px", "med. VCRE [px]", ".1f"),
+    Column("average_median_vcre_px", "avg. med. VCRE [px]", ".1f"),
     Column("pose_auc", "pose AUC", ".3f"),
     Column("pose_precision_pct", "25 cm, 5 deg [%]", ".1f"),
-    Column("median_translation_m", "med. t [m]", ".3f"),
-    Column("median_rotation_deg", "med. R [deg]", ".2f"),
+    Column("average_median_translation_m", "avg. med. t [m]", ".3f"),
+    Column("average_median_rotation_deg", "avg. med. R [deg]", ".2f"),
     Column("estimates_pct", "estimates [%]", ".1f"),
 )
 SCANNET_COLUMNS = (
@@ -64,11 +67,12 @@ def format_table(rows: Sequence[Row], columns: Sequence[Column], style: Style = 
 
     Args:
         rows: values by column key; what a row lacks is left empty.
-        columns: which, in this order. json has all keys of the rows in full precision.
+        columns: which, in this order. json has all keys of the rows in full precision, see ``json_value``.
         style: text and markdown round the numbers, csv and json do not.
     """
     if style == "json":
-        return json.dumps([dict(row) for row in rows], indent=1) + "\n"
+        plain = [{key: json_value(value) for key, value in row.items()} for row in rows]
+        return json.dumps(plain, indent=1, allow_nan=False) + "\n"
     if style == "csv":
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
@@ -91,6 +95,16 @@ def format_table(rows: Sequence[Row], columns: Sequence[Column], style: Style = 
         return "".join(f"| {' | '.join(line)} |\n" for line in [padded[0], rule, *padded[1:]])
     lines = [padded[0], ["-" * width for width in widths], *padded[1:]]
     return "".join("  ".join(line).rstrip() + "\n" for line in lines)
+
+
+def json_value(value: str | float | None) -> str | float | None:
+    """A value as json can have it: an infinite one as the text "inf", as in the other styles, and NaN as null.
+
+    So null says that there is no figure, and "inf" that there is one; ``float`` reads it.
+    """
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return None if math.isnan(value) else str(value)
 
 
 def format_cell(value: str | float | None, column: Column) -> str:

@@ -1,6 +1,6 @@
 """Averages of several estimates of one camera: robust medians of positions and rotations, and their consensus.
 
-Here all poses are cam_from_world (R, t); a camera's position is -R^T t.
+Here all poses are cam_from_world (R, t).
 """
 
 from collections.abc import Callable
@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.geometry.camera import check_shape
-from mickey_hloc.geometry.rigid import _axis_of_skew_part, inverse, nearest_rotation, rotation_angle_deg, skew
+from mickey_hloc.geometry.rigid import (
+    _axis_of_skew_part,
+    camera_centres,
+    nearest_rotation,
+    rotation_angle_deg,
+    skew,
+    translations,
+)
 
 
 def geometric_median(points: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -89,7 +96,7 @@ def fuse_poses(
     if not bool(usable.any()):
         raise ValueError("no usable estimate: all are without weight or not finite")
     R, t, w = R[usable], t[usable], w[usable]
-    positions = inverse(R, t)[1]
+    positions = camera_centres(R, t)
 
     near = rotation_angle_deg(R[:, None].transpose(-1, -2) @ R[None]) <= max_rotation_deg
     near &= torch.cdist(positions, positions, compute_mode="donot_use_mm_for_euclid_dist") <= max_distance_m
@@ -105,7 +112,7 @@ def fuse_poses(
         agree = close
     inliers = torch.zeros_like(usable)
     inliers[usable] = agree
-    return R_fused, -R_fused @ position, inliers
+    return R_fused, translations(R_fused, position), inliers
 
 
 def _checked_weights(weights: Tensor | None, like: Tensor) -> Tensor:

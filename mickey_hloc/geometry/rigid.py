@@ -1,12 +1,18 @@
-"""Rigid motions: Kabsch alignment, angles between rotations, pose errors. Batched and differentiable."""
+"""Rigid motions: inverses, camera centres, Kabsch alignment, angles between rotations, pose errors.
 
-from typing import Any
+Batched and differentiable; what turns a pose around takes tensors and numpy arrays alike.
+"""
 
+from typing import Any, TypeVar
+
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mickey_hloc.geometry.camera import check_shape
+
+Array = TypeVar("Array", np.ndarray, Tensor)
 
 
 def skew(v: Tensor) -> Tensor:
@@ -97,15 +103,42 @@ def kabsch(X: Tensor, Y: Tensor, weights: Tensor | None = None) -> tuple[Tensor,
     return R, t
 
 
-def transform(R: Tensor, t: Tensor, X: Tensor) -> Tensor:
+def transform(R: Array, t: Array, X: Array) -> Array:
     """R X + t for (..., 3, 3), (..., 3) and points (..., N, 3)."""
-    return X @ R.transpose(-1, -2) + t[..., None, :]
+    return X @ R.swapaxes(-1, -2) + t[..., None, :]
 
 
-def inverse(R: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    """The inverse motion: cam0_from_cam1 of cam1_from_cam0. Shapes (..., 3, 3) and (..., 3)."""
-    R_inverse = R.transpose(-1, -2)
-    return R_inverse, -(R_inverse @ t[..., None])[..., 0]
+def camera_centres(R: Array, t: Array) -> Array:
+    """Where cameras stand in the world: -R^T t of cam_from_world; of cam1_from_cam0, camera 1 in camera 0's frame.
+
+    The one place where a pose becomes a position; ``translations`` is the way back.
+
+    Args:
+        R, t: (..., 3, 3) and (..., 3).
+
+    Returns:
+        (..., 3), in the unit of t.
+    """
+    return -(R.swapaxes(-1, -2) @ t[..., None])[..., 0]
+
+
+def translations(R: Array, centres: Array) -> Array:
+    """The t of cam_from_world of cameras that stand at ``centres``, -R c: (..., 3, 3), (..., 3) -> (..., 3)."""
+    return -(R @ centres[..., None])[..., 0]
+
+
+def inverse(R: Array, t: Array) -> tuple[Array, Array]:
+    """The inverse motion: world_from_cam of cam_from_world, or cam0_from_cam1 of cam1_from_cam0.
+
+    Shapes (..., 3, 3) and (..., 3).
+    """
+    return R.swapaxes(-1, -2), camera_centres(R, t)
+
+
+def relative_motion(cam0_from_world: np.ndarray, cam1_from_world: np.ndarray) -> np.ndarray:
+    """(..., 3, 4) cam1_from_cam0 of two cameras' (..., 3, 4) cam_from_world."""
+    R = cam1_from_world[..., :3] @ cam0_from_world[..., :3].swapaxes(-1, -2)
+    return np.concatenate([R, cam1_from_world[..., 3:] - R @ cam0_from_world[..., 3:]], axis=-1)
 
 
 def rotation_angle_deg(R: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mickey_hloc.geometry import camera_centres, translations
 from mickey_hloc.rooms.raycast import CameraRays, cast
 from mickey_hloc.rooms.scene import Room
 
@@ -75,8 +76,12 @@ def look(centre: np.ndarray, yaw: float, pitch: float, roll: float) -> np.ndarra
     right = np.array([np.sin(yaw), -np.cos(yaw), 0.0])
     upright = np.stack([right, np.cross(forward, right), forward])
     c, s = np.cos(roll), np.sin(roll)
-    R = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]]) @ upright
-    return np.concatenate([R, (-R @ centre)[:, None]], axis=1)
+    return _pose_at(np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]]) @ upright, centre)
+
+
+def _pose_at(R: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """(3, 4) cam_from_world of a camera at ``centre`` (3,) with the rotation R (3, 3)."""
+    return np.concatenate([R, translations(R, centre)[:, None]], axis=1)
 
 
 def _turn(rng: Rng, angle: float) -> np.ndarray:
@@ -114,8 +119,7 @@ def draw_poses(rng: Rng, room: Room, options: PairOptions) -> tuple[np.ndarray, 
     if second[2] > ceiling or not all(is_free(room, c, options.clearance_m) for c in (first, second)):
         return None
     cam0_from_world = look(first, yaw, pitch, roll)
-    R1 = turn @ cam0_from_world[:, :3]
-    return cam0_from_world, np.concatenate([R1, (-R1 @ second)[:, None]], axis=1)
+    return cam0_from_world, _pose_at(turn @ cam0_from_world[:, :3], second)
 
 
 def draw_neighbour(rng: Rng, room: Room, cam0_from_world: np.ndarray, options: PairOptions) -> np.ndarray | None:
@@ -123,18 +127,12 @@ def draw_neighbour(rng: Rng, room: Room, cam0_from_world: np.ndarray, options: P
     failed."""
     R0, ceiling = cam0_from_world[:, :3], room.size[2] - 0.25
     step = rng.normal(size=3) * [1.0, 1.0, 0.35]
-    second = -R0.T @ cam0_from_world[:, 3] + step / np.linalg.norm(step) * rng.uniform(*options.baseline_m)
+    first = camera_centres(R0, cam0_from_world[:, 3])
+    second = first + step / np.linalg.norm(step) * rng.uniform(*options.baseline_m)
     turn = _turn(rng, np.radians(rng.uniform(*options.rotation_deg)))
     if second[2] > ceiling or not is_free(room, second, options.clearance_m):
         return None
-    R1 = turn @ R0
-    return np.concatenate([R1, (-R1 @ second)[:, None]], axis=1)
-
-
-def relative_pose(cam0_from_world: np.ndarray, cam1_from_world: np.ndarray) -> np.ndarray:
-    """(3, 4) cam1_from_cam0 of two (3, 4) poses."""
-    R = cam1_from_world[:, :3] @ cam0_from_world[:, :3].T
-    return np.concatenate([R, cam1_from_world[:, 3:] - R @ cam0_from_world[:, 3:]], axis=1)
+    return _pose_at(turn @ R0, second)
 
 
 def covisible(

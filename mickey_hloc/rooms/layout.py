@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from mickey_hloc.errors import InputError
-from mickey_hloc.registry import unknown_name
 from mickey_hloc.rooms import fittings, furniture, furniture_tall, materials
 from mickey_hloc.rooms.furniture import Builder, block, extent, place
 from mickey_hloc.rooms.materials import Rng, between, pick
@@ -37,6 +36,10 @@ _IN_THE_MIDDLE: dict[str, tuple[Builder, ...]] = {
     "storage": (furniture.stool_or_cartons, furniture.stool_or_cartons, furniture.table, furniture_tall.bookcase),
 }
 _THEME_WEIGHTS = {"living": 0.28, "office": 0.22, "bedroom": 0.17, "kitchen": 0.17, "bathroom": 0.06, "storage": 0.1}
+
+
+class RoomError(ValueError):
+    """Arguments that no room, or no pair of views of one, can be made from; the message is a sentence for the user."""
 
 
 @dataclass
@@ -159,12 +162,14 @@ def make_room(seed: int, theme: str | None = None) -> Room:
         theme: living, office, bedroom, kitchen, bathroom or storage; None = drawn.
 
     Raises:
-        InputError: a negative seed or an unknown theme.
+        RoomError: a negative seed or an unknown theme.
     """
     if seed < 0:
-        raise InputError(f"The seed of a room must be at least 0, got {seed}.")
+        raise RoomError(f"The seed of a room must be at least 0, got {seed}.")
     if theme is not None and theme not in _BY_WALL:
-        raise unknown_name("theme", theme, _BY_WALL)
+        near = difflib.get_close_matches(theme, _BY_WALL, n=1)
+        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        raise RoomError(f"Unknown theme '{theme}'{hint}; choose one of: {', '.join(sorted(_BY_WALL))}.")
     rng = np.random.default_rng([seed, 1])
     drawn = pick(rng, list(_THEME_WEIGHTS), list(_THEME_WEIGHTS.values()))
     theme = drawn if theme is None else theme

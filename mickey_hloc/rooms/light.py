@@ -8,15 +8,13 @@ lamps and boxes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
 
 import numpy as np
 
 from mickey_hloc.rooms.patterns import Floats, Ints
-
-if TYPE_CHECKING:
-    from mickey_hloc.rooms.scene import Box, Room
-    from mickey_hloc.rooms.surfaces import SurfaceTable
+from mickey_hloc.rooms.scene import Box, Room
+from mickey_hloc.rooms.surfaces import SurfaceTable, surface_table
 
 _SHELL_CELL = 0.12  # metres
 _BOX_CELL = 0.25
@@ -145,9 +143,10 @@ def _lamps(room: Room) -> list[tuple[Floats, Floats]]:
     return [(np.array(position, dtype=np.float32), np.array(power, dtype=np.float32)) for position, power in lamps]
 
 
-def bake(room: Room) -> LightMap:
-    """Compute the light of a room on all its surfaces."""
-    table = room.surfaces
+@lru_cache(maxsize=4)  # the views of a room share it
+def light_map(room: Room) -> LightMap:
+    """The light of a room on all its surfaces."""
+    table = surface_table(room)
     cell = np.where(np.arange(len(table.key)) < 6, _SHELL_CELL, _BOX_CELL)
     counts = np.maximum(np.ceil(table.size / cell).astype(np.int64) + 1, 2)
     start = np.concatenate([[0], np.cumsum(counts[0] * counts[1])[:-1]])

@@ -7,17 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pycolmap
 
-from mickey_hloc.errors import InputError
-from mickey_hloc.rooms.cameras import (
-    PairOptions,
-    covisible,
-    draw_intrinsics,
-    draw_poses,
-    preview,
-    relative_pose,
-)
-from mickey_hloc.rooms.layout import make_room
-from mickey_hloc.rooms.render import RenderedView, render
+from mickey_hloc.geometry import inverse, relative_motion
+from mickey_hloc.rooms.cameras import PairOptions, covisible, draw_intrinsics, draw_poses, preview
+from mickey_hloc.rooms.layout import RoomError, make_room
+from mickey_hloc.rooms.rendering import RenderedView, render
 from mickey_hloc.rooms.scene import Room
 
 _MAX_ROOMS = 30
@@ -57,10 +50,10 @@ def sample_pair(
         The pair.
 
     Raises:
-        InputError: a negative seed, or no pair meets the options.
+        RoomError: a negative seed, an empty image, or no pair meets the options.
     """
     if seed < 0 or min(size_wh) < 1:
-        raise InputError(f"A room needs a seed of at least 0 and an image of at least 1 x 1, got {seed} and {size_wh}.")
+        raise RoomError(f"A room needs a seed of at least 0 and an image of at least 1 x 1, got {seed} and {size_wh}.")
     options = options or PairOptions()
     rng = np.random.default_rng([seed, 2])
     for _ in range(_MAX_ROOMS if room is None else 1):
@@ -69,7 +62,7 @@ def sample_pair(
             pair = _try_pair(rng, where, size_wh, options)
             if pair is not None:
                 return pair
-    raise InputError(
+    raise RoomError(
         "No pair of views meets the options of the cameras; widen the ranges of overlap, baseline, rotation and depth, "
         "or lower the clearance."
     )
@@ -80,8 +73,8 @@ def _in_range(shares: tuple[float, float], options: PairOptions, slack: float = 
 
 
 def _overlaps(depths: list[np.ndarray], Ks: list[np.ndarray], cam1_from_cam0: np.ndarray) -> tuple[float, float]:
-    R, t = cam1_from_cam0[:, :3], cam1_from_cam0[:, 3]
-    cam0_from_cam1 = np.concatenate([R.T, (-R.T @ t)[:, None]], axis=1)
+    R, t = inverse(cam1_from_cam0[:, :3], cam1_from_cam0[:, 3])
+    cam0_from_cam1 = np.concatenate([R, t[:, None]], axis=1)
     return (
         float(covisible(depths[0], Ks[0], depths[1], Ks[1], cam1_from_cam0).mean()),
         float(covisible(depths[1], Ks[1], depths[0], Ks[0], cam0_from_cam1).mean()),
@@ -97,7 +90,7 @@ def _try_pair(
         return None
     K = draw_intrinsics(rng, size_wh, options)
     Ks = [K, K if options.same_focal else draw_intrinsics(rng, size_wh, options)]
-    cam1_from_cam0 = relative_pose(*poses)
+    cam1_from_cam0 = relative_motion(*poses)
     previews = []
     for K, pose in zip(Ks, poses, strict=True):
         depth, small_K = preview(room, K, size_wh, pose)

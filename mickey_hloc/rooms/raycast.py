@@ -7,14 +7,12 @@ ray parameter t of a hit is the depth along the optical axis.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mickey_hloc.geometry import camera_centres
 from mickey_hloc.rooms.patterns import Floats
-
-if TYPE_CHECKING:
-    from mickey_hloc.rooms.scene import Box, Room
+from mickey_hloc.rooms.scene import Box, Room
 
 _NEAR = 0.02  # metres: nothing is nearer than this
 _CORNERS = np.array([[(corner >> axis & 1) - 0.5 for axis in range(3)] for corner in range(8)])
@@ -39,7 +37,7 @@ class CameraRays:
     def of(cls, K: np.ndarray, size_wh: tuple[int, int], cam_from_world: np.ndarray) -> CameraRays:
         """From intrinsics (3, 3) and a pose (3, 4)."""
         R, t = cam_from_world[:, :3], cam_from_world[:, 3]
-        return cls(-R.T @ t, R.T @ np.linalg.inv(K), size_wh)
+        return cls(camera_centres(R, t), R.T @ np.linalg.inv(K), size_wh)
 
 
 def pixel_bounds(boxes: tuple[Box, ...], rays: CameraRays) -> np.ndarray:

@@ -1,14 +1,13 @@
-"""What a room is made of: materials, boxes, lamps. World frame: metres, z up, the floor's corner at the origin."""
+"""What a room is made of, as plain data: materials, boxes, lamps.
+
+World frame: metres, z up, a corner of the floor at the origin.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-
-from mickey_hloc.rooms.light import LightMap, bake
-from mickey_hloc.rooms.surfaces import SurfaceTable, tabulate
 
 RGB = tuple[float, float, float]
 
@@ -106,13 +105,3 @@ class Room:
     exposure: float = 1.0
     seed: int = 0
     theme: str = ""
-
-    @cached_property
-    def surfaces(self) -> SurfaceTable:
-        """All faces as one table: 0..5 the shell, 6 + 6 k + face those of box k."""
-        return tabulate(self)
-
-    @cached_property
-    def light_map(self) -> LightMap:
-        """Light on all faces, computed once."""
-        return bake(self)

@@ -1,16 +1,15 @@
-"""All faces of a room as arrays, so that pixels can look up what they see by one index."""
+"""All faces of a room as arrays, and points on them: pixels look up what they see by one index."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
 
 import numpy as np
 
-from mickey_hloc.rooms.textures import KINDS
-
-if TYPE_CHECKING:
-    from mickey_hloc.rooms.scene import Material, Room
+from mickey_hloc.rooms.patterns import Floats, Ints
+from mickey_hloc.rooms.scene import Material, Room
 
 _UP = np.array([0.0, 0.0, 1.0])
 
@@ -24,7 +23,8 @@ class SurfaceTable:
     Attributes:
         origin, e_u, e_v, normal: (S, 3) float64; the normal points to the visible side.
         size: (2, S) float32, extents along u and v, metres.
-        kind: (S,) index into the list of texture names.
+        kinds: names of the textures that occur.
+        kind: (S,) index into ``kinds``.
         key: (S,) int64, the seed of its random details.
         colors: (3, 3, S) float32, which colour, linear R G B.
         params: (4, S) float32.
@@ -37,6 +37,7 @@ class SurfaceTable:
     e_v: np.ndarray
     normal: np.ndarray
     size: np.ndarray
+    kinds: tuple[str, ...]
     kind: np.ndarray
     key: np.ndarray
     colors: np.ndarray
@@ -46,6 +47,56 @@ class SurfaceTable:
     emission: np.ndarray
     skirting: np.ndarray
     skirting_color: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """N points on surfaces of one kind.
+
+    Attributes:
+        u, v: (N,) metres on the surface (see SurfaceTable).
+        wu, wv: (N,) metres that a pixel covers along u and v.
+        surface: (N,) rows of the table, or one number when all lie on the same surface.
+        table: the room's faces.
+    """
+
+    u: Floats
+    v: Floats
+    wu: Floats
+    wv: Floats
+    surface: Ints | int
+    table: SurfaceTable
+
+    @property
+    def w(self) -> Floats:
+        """(N,) metres, the wider of both footprints."""
+        return np.maximum(self.wu, self.wv)
+
+    @property
+    def key(self) -> Ints | int:
+        """Seed of the random details: (N,) or one number."""
+        return self.table.key[self.surface]
+
+    def color(self, which: int) -> Floats:
+        """(3, N) or (3, 1) reflectance."""
+        return self.table.colors[which][:, np.atleast_1d(self.surface)]
+
+    def param(self, which: int) -> Floats:
+        """(N,) or one number."""
+        return self.table.params[which][self.surface]
+
+    @property
+    def size(self) -> tuple[Floats, Floats]:
+        """Extents of the surface along u and v, metres: (N,) or one number each."""
+        return self.table.size[0][self.surface], self.table.size[1][self.surface]
+
+    def part(self, index: Ints) -> Samples:
+        """The points at ``index``."""
+        surface = self.surface if np.ndim(self.surface) == 0 else self.surface[index]  # type: ignore[index]
+        return Samples(self.u[index], self.v[index], self.wu[index], self.wv[index], surface, self.table)
+
+
+Texture = Callable[[Samples], Floats]  # (3, N) linear reflectance
 
 
 def _frames(centre: np.ndarray, size: np.ndarray, axes: np.ndarray, inward: bool) -> list[tuple[np.ndarray, ...]]:
@@ -80,8 +131,9 @@ def _params(materials: list[Material]) -> np.ndarray:
     return np.array([(m.params + (0.0,) * 4)[:4] for m in materials], dtype=np.float32).T.copy()
 
 
-def tabulate(room: Room) -> SurfaceTable:
-    """Build the table of a room: shell first, then the boxes in order."""
+@lru_cache(maxsize=4)  # the views of a room share it
+def surface_table(room: Room) -> SurfaceTable:
+    """All faces of a room: rows 0..5 are the shell, 6 + 6 k + face those of box k."""
     size = np.array(room.size)
     frames = _frames(0.5 * size, size, np.eye(3), inward=True)
     materials: list[Material] = list(room.shell)
@@ -89,7 +141,7 @@ def tabulate(room: Room) -> SurfaceTable:
         frames += _frames(np.array(box.centre), np.array(box.size), box.box_from_world, inward=False)
         materials += [box.material_of(face) for face in range(6)]
     origin, e_u, e_v, normal, extents = (np.array(column) for column in zip(*frames, strict=True))
-    names = list(KINDS)
+    kinds = tuple(dict.fromkeys(m.kind for m in materials))
     scalars = {
         name: np.array([getattr(m, name) for m in materials], dtype=np.float32)
         for name in ("wear", "grain", "emission", "skirting")
@@ -100,7 +152,8 @@ def tabulate(room: Room) -> SurfaceTable:
         e_v=e_v,
         normal=normal,
         size=np.ascontiguousarray(extents.T, dtype=np.float32),
-        kind=np.array([names.index(m.kind) for m in materials]),
+        kinds=kinds,
+        kind=np.array([kinds.index(m.kind) for m in materials]),
         key=np.random.default_rng([room.seed, 7]).integers(0, 1 << 16, len(materials)),
         colors=_colors(materials),
         params=_params(materials),

@@ -2,67 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mickey_hloc.rooms import patterns, textures_building, textures_fittings, textures_objects
-from mickey_hloc.rooms.patterns import Floats, Ints, above, mix
+from mickey_hloc.rooms.patterns import Floats, above, mix
+from mickey_hloc.rooms.surfaces import Samples, Texture
 
-if TYPE_CHECKING:
-    from mickey_hloc.rooms.surfaces import SurfaceTable
-
-Texture = Callable[["Samples"], Floats]
 KINDS: dict[str, Texture] = {**textures_building.KINDS, **textures_objects.KINDS, **textures_fittings.KINDS}
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """N points on surfaces of one kind.
-
-    Attributes:
-        u, v: (N,) metres on the surface (see SurfaceTable).
-        wu, wv: (N,) metres that a pixel covers along u and v.
-        surface: (N,) rows of the table, or one number when all lie on the same surface.
-        table: the room's faces.
-    """
-
-    u: Floats
-    v: Floats
-    wu: Floats
-    wv: Floats
-    surface: Ints | int
-    table: SurfaceTable
-
-    @property
-    def w(self) -> Floats:
-        """(N,) metres, the wider of both footprints."""
-        return np.maximum(self.wu, self.wv)
-
-    @property
-    def key(self) -> Ints | int:
-        """Seed of the random details: (N,) or one number."""
-        return self.table.key[self.surface]
-
-    def color(self, which: int) -> Floats:
-        """(3, N) or (3, 1) reflectance."""
-        return self.table.colors[which][:, np.atleast_1d(self.surface)]
-
-    def param(self, which: int) -> Floats:
-        """(N,) or one number."""
-        return self.table.params[which][self.surface]
-
-    @property
-    def size(self) -> tuple[Floats, Floats]:
-        """Extents of the surface along u and v, metres: (N,) or one number each."""
-        return self.table.size[0][self.surface], self.table.size[1][self.surface]
-
-    def part(self, index: Ints) -> Samples:
-        """The points at ``index``."""
-        surface = self.surface if np.ndim(self.surface) == 0 else self.surface[index]  # type: ignore[index]
-        return Samples(self.u[index], self.v[index], self.wu[index], self.wv[index], surface, self.table)
 
 
 def reflectance(samples: Samples, kind: np.ndarray) -> Floats:
@@ -70,13 +16,19 @@ def reflectance(samples: Samples, kind: np.ndarray) -> Floats:
 
     Args:
         samples: N points; ``surface`` is an array.
-        kind: (N,) the kind of each point.
+        kind: (N,) the kind of each point, as an index into ``samples.table.kinds``.
 
     Returns:
         (3, N) float32 linear reflectance.
+
+    Raises:
+        ValueError: a kind that is no texture.
     """
     colors = np.empty((3, len(samples.u)), dtype=np.float32)
-    names = list(KINDS)
+    names = samples.table.kinds
+    unknown = sorted(set(names) - set(KINDS))
+    if unknown:
+        raise ValueError(f"a material is of the unknown kind '{unknown[0]}'; choose one of: {', '.join(sorted(KINDS))}")
     for number in np.flatnonzero(np.bincount(kind, minlength=len(names))):
         index = np.flatnonzero(kind == number)
         group = samples.part(index)

@@ -6,9 +6,6 @@ colours, p0..p3 its parameters (metres unless said otherwise).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mickey_hloc.rooms.patterns import (
@@ -26,9 +23,7 @@ from mickey_hloc.rooms.patterns import (
     resolved,
     seam,
 )
-
-if TYPE_CHECKING:
-    from mickey_hloc.rooms.textures import Samples
+from mickey_hloc.rooms.surfaces import Samples, Texture
 
 
 def wood_grain(along: Floats, across: Floats, w_along: Floats, w_across: Floats, key: Ints | int) -> Floats:
@@ -183,6 +178,6 @@ def panelling(s: Samples) -> Floats:
     return mix(s.color(0), s.color(1), tone) * (shade * (1.0 - 0.6 * grooves))
 
 
-KINDS: dict[str, Callable[[Samples], Floats]] = {
+KINDS: dict[str, Texture] = {
     f.__name__: f for f in (paint, concrete, brick, tiles, planks, parquet, wallpaper, carpet, terrazzo, panelling)
 }

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mickey_hloc.rooms.patterns import (
@@ -20,9 +17,7 @@ from mickey_hloc.rooms.patterns import (
     resolved,
     seam,
 )
-
-if TYPE_CHECKING:
-    from mickey_hloc.rooms.textures import Samples
+from mickey_hloc.rooms.surfaces import Samples, Texture
 
 
 def _edge(s: Samples) -> Floats:
@@ -160,6 +155,6 @@ def curtain(s: Samples) -> Floats:
     return mix(s.color(0), s.color(1), stripe) * (0.75 + 0.25 * folds + 0.2 * weave)
 
 
-KINDS: dict[str, Callable[[Samples], Floats]] = {
+KINDS: dict[str, Texture] = {
     f.__name__: f for f in (socket, screen, keyboard, radiator, paper, appliance, rug, clock, curtain)
 }

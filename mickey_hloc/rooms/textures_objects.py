@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mickey_hloc.rooms.patterns import (
@@ -23,10 +20,8 @@ from mickey_hloc.rooms.patterns import (
     resolved,
     seam,
 )
+from mickey_hloc.rooms.surfaces import Samples, Texture
 from mickey_hloc.rooms.textures_building import wood_grain
-
-if TYPE_CHECKING:
-    from mickey_hloc.rooms.textures import Samples
 
 
 def _many_colored(i: Ints, j: Ints | int, key: Ints | int, vivid: float = 0.8) -> Floats:
@@ -186,6 +181,4 @@ def fabric(s: Samples) -> Floats:
     return color * (1.0 - 0.5 * seam(cells(s.u, cushion)[1], cushion, 0.012, s.wu) * (s.param(1) > 0))
 
 
-KINDS: dict[str, Callable[[Samples], Floats]] = {
-    f.__name__: f for f in (wood, door, window, picture, books, cabinet, cardboard, fabric)
-}
+KINDS: dict[str, Texture] = {f.__name__: f for f in (wood, door, window, picture, books, cabinet, cardboard, fabric)}

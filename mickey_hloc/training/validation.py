@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mickey_hloc.evaluation.metrics import benchmark_vcre, precision_recall, relative_pose_errors
+from mickey_hloc.evaluation.metrics import benchmark_vcre, median_of_all, precision_recall, relative_pose_errors
+from mickey_hloc.geometry import inverse
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.features.base import to_original_image
 from mickey_hloc.geometry.relative_pose import RelativePose
@@ -102,9 +103,8 @@ def judge_pair(
     R_gt, t_gt = (item[key].double().cpu().numpy()[None] for key in ("R", "t"))
     errors = relative_pose_errors(R, t, R_gt, t_gt)
     # The benchmark's world is the reference camera, so that world_from_cam is cam0_from_cam1.
-    R_c0, c = R.swapaxes(1, 2), -np.einsum("nji,nj->ni", R, t)
-    R_c0_gt, c_gt = R_gt.swapaxes(1, 2), -np.einsum("nji,nj->ni", R_gt, t_gt)
-    vcre = benchmark_vcre(R_c0, c, R_c0_gt, c_gt, item["K1"].cpu().numpy()[None], [size_wh])
+    K1 = item["K1"].cpu().numpy()[None]
+    vcre = benchmark_vcre(*inverse(R, t), *inverse(R_gt, t_gt), K1, [size_wh])
     return PairJudgement(
         index,
         float(vcre[0]),
@@ -160,7 +160,7 @@ def summarise(judged: Sequence[PairJudgement], vcre_share: float, pose_m: float,
         summary[f"{name}_precision"] = float(accepted.mean())
         summary[f"{name}_auc"] = precision_recall(accepted[found], confidence[found], int((~found).sum()))[2]
     for name, values in (("vcre_px", vcre), ("translation_m", t), ("rotation_deg", r)):
-        summary[f"median_{name}"] = float(np.median(values))
+        summary[f"median_{name}"] = median_of_all(values)
     return {**summary, **depth_figures(np.concatenate([j.depths for j in judged]))}
 
 

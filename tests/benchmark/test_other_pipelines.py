@@ -11,10 +11,10 @@ from support.rendered_scenes import change_times, write_scene
 
 from mickey_hloc.datasets.mapfree import read_scene
 from mickey_hloc.datasets.sevenscenes import INTRINSICS
-from mickey_hloc.datasets.synthetic import PairOptions, render, sample_pair
 from mickey_hloc.depth.export import write_depth_png
 from mickey_hloc.features.sift import SiftExtractor
 from mickey_hloc.io.poses import read_absolute_poses
+from mickey_hloc.rooms import PairOptions, render, sample_pair
 
 SIFT = ["--feature", "sift", "--depth", "png:sensor"]
 NAME = "sift-r1600+nn-ratio.9+sensor+procrustes"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mickey_hloc.cli import main
 from mickey_hloc.cli.demo import write_pair
-from mickey_hloc.datasets.synthetic import sample_pair
+from mickey_hloc.rooms import sample_pair
 
 
 @pytest.fixture(scope="module")

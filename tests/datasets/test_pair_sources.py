@@ -10,8 +10,9 @@ from PIL import Image
 
 from mickey_hloc.datasets.covisibility import frustum_overlaps
 from mickey_hloc.datasets.pair_sources import make_source, open_source
-from mickey_hloc.datasets.pairs import Draw, PairAugmentation, pose_matrix
+from mickey_hloc.datasets.pairs import Draw, PairAugmentation
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry.pose_arrays import pose_matrix
 from mickey_hloc.io.intrinsics import Intrinsics
 
 CAMERA = Intrinsics(np.array([[60.0, 0, 31.5], [0, 60.0, 23.5], [0, 0, 1]]), 64, 48)

@@ -1,6 +1,7 @@
 """Rooms, pairs and the data set: seeds, real sizes, options, workers, wrong input."""
 
 import dataclasses
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,20 +10,13 @@ import torch
 from support.bare_rooms import bare_room, intrinsics
 from torch.utils.data import DataLoader
 
-from mickey_hloc.datasets.synthetic import (
-    AugmentOptions,
-    PairOptions,
-    RenderedPair,
-    SyntheticRooms,
-    augment,
-    covisible,
-    make_room,
-    render,
-    sample_pair,
-)
-from mickey_hloc.errors import InputError
+from mickey_hloc.cli import main
+from mickey_hloc.datasets.synthetic import SyntheticRooms
+from mickey_hloc.errors import InputError, MickeyHlocError
 from mickey_hloc.geometry import backproject, kabsch, pose_errors
-from mickey_hloc.rooms.cameras import is_free, look
+from mickey_hloc.rooms import PairOptions, RenderedPair, RoomError, make_room, render, sample_pair
+from mickey_hloc.rooms.augment import AugmentOptions, augment
+from mickey_hloc.rooms.cameras import covisible, is_free, look
 from mickey_hloc.rooms.furniture import extent
 from mickey_hloc.rooms.scene import Box, Material
 
@@ -98,16 +92,33 @@ def test_two_cameras_where_asked() -> None:
 
 def test_impossible_options_are_an_error() -> None:
     options = PairOptions(baseline_m=(1.2, 1.2), overlap=(0.9999, 1.0), max_tries=2)
-    with pytest.raises(InputError, match="No pair of views"):
+    with pytest.raises(RoomError, match="No pair of views"):
         sample_pair(0, SIZE, options, room=make_room(0))
     with pytest.raises(ValueError, match="low <= high"):
         PairOptions(overlap=(0.9, 0.4))
     with pytest.raises(ValueError, match="fov_deg"):
         PairOptions(fov_deg=(10.0, 190.0))
-    with pytest.raises(InputError, match="at least 0"):
+    with pytest.raises(RoomError, match="at least 0"):
         sample_pair(-1, SIZE)
-    with pytest.raises(InputError, match=r"did you mean 'kitchen'.*storage"):
+    with pytest.raises(RoomError, match=r"did you mean 'kitchen'.*storage"):
         make_room(0, "kitchn")
+    assert not issubclass(RoomError, MickeyHlocError)
+
+
+@pytest.mark.parametrize("pairs_per_room", [1, 2])
+def test_the_data_set_says_in_the_same_words_that_options_are_impossible(pairs_per_room: int) -> None:
+    options = PairOptions(baseline_m=(1.2, 1.2), overlap=(0.9999, 1.0), max_tries=1)
+    with pytest.raises(RoomError) as by_rooms:
+        sample_pair(0, SIZE, options)
+    with pytest.raises(InputError) as by_data_set:
+        SyntheticRooms(2, size_wh=SIZE, options=options, pairs_per_room=pairs_per_room).pair(0)
+    assert str(by_data_set.value) == str(by_rooms.value)
+
+
+def test_the_command_line_says_it_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--room", "-1", "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.count("A room needs a seed of at least 0") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_covisible_in_known_cases() -> None:

@@ -9,6 +9,7 @@ from support.mapfree_files import random_pose
 from mickey_hloc.evaluation.metrics import (
     average_median,
     benchmark_vcre,
+    median_of_all,
     pose_auc,
     precision_recall,
     relative_pose_errors,
@@ -150,3 +151,18 @@ def test_shares_and_medians():
     assert share_within(t, r, (0.25, 5.0), 0) == 0
     assert average_median({"a": np.array([1.0, 2.0, 9.0]), "b": np.array([4.0]), "c": np.zeros(0)}) == 3
     assert np.isnan(average_median({"c": np.zeros(0)}))
+
+
+def test_a_failure_is_an_infinite_error_in_a_median_of_all():
+    errors = np.array([1.0, 2.0, 9.0])
+    assert median_of_all(errors) == 2.0
+    assert median_of_all(errors, 1) == median_of_all([*errors, np.inf]) == 5.5
+    assert median_of_all(errors, 2) == 9.0
+    assert median_of_all(errors, 3) == median_of_all(errors, 4) == median_of_all([], 1) == np.inf
+    assert np.isnan(median_of_all([]))
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=20), st.integers(0, 20))
+def test_failures_never_lower_a_median(errors, failures):
+    assert median_of_all(errors, failures + 1) >= median_of_all(errors, failures)
+    assert np.isinf(median_of_all(errors, failures)) == (failures >= len(errors))

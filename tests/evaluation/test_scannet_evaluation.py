@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pycolmap
 import pytest
 from PIL import Image
 from support.mapfree_files import estimated, noisy, random_pose
@@ -12,7 +13,7 @@ from mickey_hloc.datasets.scannet import FULL_SIZE, image_size, intrinsics_on_di
 from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.scannet import evaluate_pairs, summarise_pairs
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.io.poses import write_poses
+from mickey_hloc.io.poses import read_poses, write_poses
 
 K_FULL = np.array([[1170.0, 0, 647.5], [0, 1170, 483.5], [0, 0, 1]])
 
@@ -79,6 +80,18 @@ def test_failed_and_missing_pairs_count_as_wrong(pairs):
         assert summary[key] == pytest.approx(50)
     assert summary["auc5"] == pytest.approx(0.5)
     assert summary["vcre_auc"] == pytest.approx(0.5, abs=1e-6)
+    for key in ("median_vcre_px", "median_translation_m", "median_rotation_deg", "median_translation_angle_deg"):
+        assert summary[key] == np.inf, key  # half of all pairs have no pose
+
+
+def test_medians_are_of_all_pairs(pairs):
+    """Five of six have a pose, the best of them exact: the median lies between the third and the fourth best."""
+    folder, truth = pairs
+    moves = [pycolmap.Rigid3d(pycolmap.Rotation3d(), np.array([0.1 * i, 0.0, 0.0])) for i in range(5)]
+    poses = {names: estimated(move * truth[names]) for names, move in zip(list(truth)[:5], moves, strict=True)}
+    summary = summarise_pairs(evaluate_pairs(read_posed_pairs(folder / "pairs.txt"), poses, folder / "images"))
+    assert summary["median_translation_m"] == pytest.approx(0.25, abs=1e-6)
+    assert summary["median_rotation_deg"] == pytest.approx(0.0, abs=1e-4)
 
 
 def test_the_threshold_is_a_tenth_of_the_diagonal_and_scores_scale_with_the_image(pairs):
@@ -107,6 +120,10 @@ def test_command_line(pairs, capsys):
     good, bad = (json.loads((folder / "out" / f"{label}.json").read_text()) for label in ("good", "worse"))
     assert good["auc20"] > bad["auc20"]
     assert (folder / "out" / "precision_recall.png").is_file()
+    write_poses(folder / "good.txt", dict(list(read_poses(folder / "good.txt").items())[:2]))
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.splitlines()[2].split()[3:5] == ["inf", "inf"]
+    assert json.loads((folder / "out" / "good.json").read_text())["median_translation_m"] == "inf"
     assert main([*arguments, "--intrinsics-size", "big"]) == 2
     assert "like 1296x968" in capsys.readouterr().err
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.bare_rooms import PLAIN, bare_room, intrinsics
 
-from mickey_hloc.datasets.synthetic import render
-from mickey_hloc.rooms import patterns
+from mickey_hloc.rooms import patterns, render
 from mickey_hloc.rooms.cameras import look
+from mickey_hloc.rooms.light import light_map
 from mickey_hloc.rooms.scene import Box, Material
 from mickey_hloc.rooms.textures import KINDS
 
@@ -85,11 +85,17 @@ def test_a_coarse_view_equals_the_mean_of_a_fine_one(kind: str) -> None:
     assert np.corrcoef(detail)[0, 1] > 0.5
 
 
+def test_an_unknown_texture_lists_the_known_ones() -> None:
+    room = bare_room(material=Material("brik", PALETTE))
+    with pytest.raises(ValueError, match=r"unknown kind 'brik'.*brick"):
+        render(room, intrinsics(8, 6, 8.0), (8, 6), look(np.array([2.0, 0.5, 1.4]), np.pi / 2, -0.2, 0.0))
+
+
 def test_a_table_darkens_the_floor_below_it() -> None:
     top = Box((2.0, 1.5, 0.75), (1.4, 0.9, 0.04), 0.0, PLAIN)
     for boxes, darker in (((), False), ((top,), True)):
         room = bare_room(*boxes)
-        light = room.light_map
+        light = light_map(room)
         u, v = np.array([2.0, 3.4], dtype=np.float32), np.array([1.5, 1.5], dtype=np.float32)
         below, beside = light.look_up(u, v, np.array([4, 4]))[0]
         assert (below < 0.75 * beside) == darker
@@ -97,6 +103,6 @@ def test_a_table_darkens_the_floor_below_it() -> None:
 
 def test_exposure_does_not_depend_on_the_lamps() -> None:
     room = bare_room()
-    light = room.light_map.values
+    light = light_map(room).values
     assert 0.5 < light.mean() < 1.5
     assert (light > 0).all()

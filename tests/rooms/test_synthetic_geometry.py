@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from support.bare_rooms import bare_room, intrinsics, naive_depth, rays
 
-from mickey_hloc.datasets.synthetic import RenderedPair, covisible, render, sample_pair
-from mickey_hloc.rooms.cameras import look
+from mickey_hloc.rooms import RenderedPair, render, sample_pair
+from mickey_hloc.rooms.cameras import covisible, look
 from mickey_hloc.rooms.scene import Box, Material
 
 SIZE = (160, 120)

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from mickey_hloc.datasets.mapfree import REFERENCE, frame_path
-from mickey_hloc.datasets.synthetic import render, sample_pair
 from mickey_hloc.depth.export import write_depth_png
 from mickey_hloc.io.poses import format_numbers, wxyz_from_rigid3d
+from mickey_hloc.rooms import render, sample_pair
 
 SIZE = (320, 240)
 

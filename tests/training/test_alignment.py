@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from mickey_hloc.datasets.synthetic import PairOptions, SyntheticRooms
+from mickey_hloc.datasets.synthetic import SyntheticRooms
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import backproject, project
 from mickey_hloc.model.mickey import MetricKeypoints
+from mickey_hloc.rooms import PairOptions
 from mickey_hloc.training.alignment import (
     AlignmentLoss,
     AlignmentOptions,

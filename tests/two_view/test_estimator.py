@@ -8,12 +8,12 @@ import torch
 from mickey_hloc import estimate_relative_pose
 from mickey_hloc.cli.demo import write_pair
 from mickey_hloc.cli.pose import load_photos
-from mickey_hloc.datasets.synthetic import sample_pair
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import pose_errors
 from mickey_hloc.model.focal import metric_keypoints
 from mickey_hloc.model.heads import HeadOptions
 from mickey_hloc.model.mickey import MetricKeypoints, MicKey, MicKeyOptions
+from mickey_hloc.rooms import sample_pair
 from mickey_hloc.two_view.estimator import Photo, TwoViewEstimator, TwoViewOptions
 from mickey_hloc.weights.checkpoints import save_model
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from mickey_hloc.rooms.light import LightMap, light_map
 from mickey_hloc.rooms.patterns import Floats
 from mickey_hloc.rooms.raycast import CameraRays, cast, pixel_bounds
 from mickey_hloc.rooms.scene import Room
-from mickey_hloc.rooms.textures import Samples, reflectance
+from mickey_hloc.rooms.surfaces import Samples, SurfaceTable, surface_table
+from mickey_hloc.rooms.textures import reflectance
 
 _BLOCK = 1 << 15  # pixels shaded at a time: the temporaries then stay in the processor's cache
 
@@ -85,12 +87,13 @@ def _radiance(room: Room, rays: CameraRays) -> tuple[Floats, Floats, np.ndarray]
     radiance = np.empty((height, width, 3), dtype=np.float32)
     depth = np.empty((height, width), dtype=np.float32)
     surface = np.empty((height, width), dtype=np.int32)
-    lens, bounds = _SurfaceLens.of(room, rays), pixel_bounds(room.boxes, rays)
+    table, light, bounds = surface_table(room), light_map(room), pixel_bounds(room.boxes, rays)
+    lens = _SurfaceLens.of(table, rays)
     step = max(_BLOCK // width, 1)
     for first in range(0, height, step):
         last = min(first + step, height)
         depth[first:last], surface[first:last] = cast(room, rays, (first, last), bounds)
-        colors = _shade(room, lens, depth[first:last], surface[first:last].astype(np.int64), first)
+        colors = _shade(table, light, lens, depth[first:last], surface[first:last].astype(np.int64), first)
         radiance[first:last] = colors.T.reshape(last - first, width, 3)
     edges = np.zeros((height, width), dtype=bool)
     across, down = surface[:, 1:] != surface[:, :-1], surface[1:] != surface[:-1]
@@ -118,8 +121,7 @@ class _SurfaceLens:
     slope: Floats
 
     @classmethod
-    def of(cls, room: Room, rays: CameraRays) -> _SurfaceLens:
-        table = room.surfaces
+    def of(cls, table: SurfaceTable, rays: CameraRays) -> _SurfaceLens:
         from_origin = rays.centre - table.origin
         distance = -(table.normal * from_origin).sum(axis=1)
         # A plane has depth = distance / (N . (x, y, 1)): its inverse depth is linear in the pixel.
@@ -134,9 +136,10 @@ class _SurfaceLens:
         return cls(*(np.ascontiguousarray(column, dtype=np.float32) for column in columns))
 
 
-def _shade(room: Room, lens: _SurfaceLens, depth: Floats, surface: np.ndarray, first_row: int) -> Floats:
+def _shade(
+    table: SurfaceTable, light: LightMap, lens: _SurfaceLens, depth: Floats, surface: np.ndarray, first_row: int
+) -> Floats:
     """(3, N) radiance of a block of rows."""
-    table, light = room.surfaces, room.light_map
     shape, flat = depth.shape, surface.ravel()
     z = depth.ravel()
     x = np.broadcast_to(np.arange(shape[1], dtype=np.float32), shape).ravel()
