@@ -26,6 +26,7 @@ from mickey_hloc.io.origin import ORIGIN_KEY, origin_text
 from mickey_hloc.io.pairs import Pair, read_pairs
 from mickey_hloc.io.pose_journal import PoseJournal, combined
 from mickey_hloc.matching.mickey import dual_softmax
+from mickey_hloc.model.stored_constants import SOLVER_KEY
 from mickey_hloc.registry import CheckedOptions, ConfTable, make_options
 from mickey_hloc.solvers import SOLVERS, Solver, get_solver
 from mickey_hloc.two_view.problem import ProblemBuilder, correspondences_for
@@ -78,6 +79,19 @@ def get_conf(name: str, **options: Any) -> dict[str, Any]:
         return {**get_conf("probabilistic", **options), "output": "poses-mickey", "correspondences": "descriptors"}
     SOLVERS.create(name, **options)
     return {"output": f"poses-{name}", "solver": {"name": name, **options}}
+
+
+def default_solver(features: Path, matches: Path | None) -> str:
+    """The solver that suits a features file: on descriptors the paper's, on matches what the model says of itself.
+
+    Raises:
+        InputError: no such file.
+    """
+    if matches is None:
+        return "mickey"
+    with FeatureFile(Path(features)) as file:
+        told = file.attributes.get(SOLVER_KEY)
+    return str(told) if told in SOLVERS.names else "procrustes"
 
 
 confs = ConfTable(SOLVERS, get_conf)  # by name
@@ -175,7 +189,8 @@ def _output_path(conf: PoseConf, export_dir: Path | None, output: Path | None) -
 
 def _origin(conf: PoseConf, solver: Solver, stored: StoredPairs) -> str:
     """What decides the poses besides the content of the input files, whose checksums are kept for each pair."""
-    files = [*stored.features, *([] if stored.matches is None else [stored.matches])]
+    files: list[FeatureFile | MatchFile] = [*stored.features]
+    files += [] if stored.matches is None else [stored.matches]
     kept: dict[str, Any] = {
         "solver": {**solver.identity(), "name": solver.name},
         "correspondences": conf.correspondences,
@@ -218,7 +233,7 @@ def _check_journal(journal: PoseJournal, stored: StoredPairs, wanted: Sequence[P
             f"{journal.path} has {len(others)} pairs that are not in the pairs file, e.g. {' '.join(min(others))}; "
             "choose another output or overwrite it."
         )
-    had = {pair: checksum for pair, checksum in journal.inputs.items()}
+    had = dict(journal.inputs)
     solved = [pair for pair in journal.finished if not lacks_input(journal.poses[pair])]
     now = {pair: _checksum(stored, pair) for pair in dict.fromkeys([*solved, *had])}
     changed = [pair for pair, checksum in had.items() if now[pair] != checksum]

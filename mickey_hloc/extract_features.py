@@ -68,7 +68,7 @@ def get_conf(name: str, hloc: str = "hloc", **options: Any) -> dict[str, Any]:
     """
     extractor = get_extractor(name, hloc, **options)
     size = extractor.preprocessing.resize_max
-    host = {} if name in EXTRACTORS else {"host": hloc}
+    host = {} if name in EXTRACTORS.names else {"host": hloc}
     changed = {key: value for key, value in options.items() if key != "preprocessing"}
     return {
         "output": f"feats-{extractor.tag()}",

@@ -59,7 +59,7 @@ def get_conf(name: str, hloc: str = "hloc", **options: Any) -> dict[str, Any]:
         InputError: an unknown name or option; the message lists the known ones.
     """
     matcher = get_matcher(name, hloc, **options)
-    host = {} if name in MATCHERS else {"host": hloc}
+    host = {} if name in MATCHERS.names else {"host": hloc}
     return {"output": f"matches-{matcher.tag()}", "model": {"name": name, **host, **options}}
 
 
@@ -138,9 +138,10 @@ def _check_unchanged(matches: Path, pairs: Sequence[Pair], stored: StoredArrays)
     with open_for_reading(matches, "matches file") as file:
         for pair in pairs:
             group = file.get(pair_key(*pair))
-            if isinstance(group, h5py.Group) and all(name in stored for name in pair):
-                if group["features_crc"][()].tolist() != [stored.checksum(name) for name in pair]:
-                    raise InputError(
-                        f"{matches} was made from other features (those of {' '.join(pair)} have changed); "
-                        "choose another output or overwrite it."
-                    )
+            if not isinstance(group, h5py.Group) or not all(name in stored for name in pair):
+                continue
+            if group["features_crc"][()].tolist() != [stored.checksum(name) for name in pair]:
+                raise InputError(
+                    f"{matches} was made from other features (those of {' '.join(pair)} have changed); "
+                    "choose another output or overwrite it."
+                )

@@ -68,7 +68,7 @@ def get_conf(name: str, hloc: str = "hloc", **options: Any) -> dict[str, Any]:
     """
     model = get_pair_model(name, hloc, **options)
     changed = {key: value for key, value in options.items() if key != "preprocessing"}
-    host = {} if name in PAIR_MODELS or name.startswith("vismatch-") else {"host": hloc}
+    host = {} if name in PAIR_MODELS.names or name.startswith("vismatch-") else {"host": hloc}
     conf = {"output": f"matches-{model.tag()}", "model": {"name": name, **host, **changed}}
     return conf | ({"preprocessing": options["preprocessing"]} if "preprocessing" in options else {})
 
@@ -101,7 +101,9 @@ def main(
     Raises:
         InputError: wrong input, or the file was made otherwise.
     """
-    model = conf if isinstance(conf, PairModel) else make_options(ImageMatchConf, conf, "the matching conf").pair_model()
+    model = (
+        conf if isinstance(conf, PairModel) else make_options(ImageMatchConf, conf, "the matching conf").pair_model()
+    )
     kept = {key: value for key, value in asdict(model.preprocessing).items() if key != "globs"}
     origin = {"matcher": model.name, **model.identity(), **kept}
     unreadable: dict[str, int] = {}

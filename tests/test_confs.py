@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from mickey_hloc.confs import mickey_conf, mickey_conf_with
 from support.networks import tiny_model
 
-from mickey_hloc.confs import mickey_conf, mickey_conf_with
 from mickey_hloc.weights.checkpoints import save_model
 
 

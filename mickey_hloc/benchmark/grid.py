@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
-from mickey_hloc.datasets.mapfree import TRACKS, Track
+from mickey_hloc.datasets.tracks import Track
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.text import read_text
+from mickey_hloc.registry import make_options, require, unknown_name
 from mickey_hloc.two_view.method import Method
-from mickey_hloc.registry import make_options, unknown_name
 
 OWN = "own"  # the depth stored with MicKey's keypoints
-BENCHMARKS = ("mapfree", "scannet")
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Grid:
     depths: Mapping[str, DepthEntry] = field(default_factory=dict)
     solvers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     title: str = ""
-    benchmark: str = "mapfree"
+    benchmark: Literal["mapfree", "scannet"] = "mapfree"
     split: str = "val"
     track: Track = "single"
     paper_table: int | None = None
@@ -124,12 +123,7 @@ def read_grid(path: Path) -> Grid:
         for label, options in _mapping(values.get("solvers", {}), f"{where}solvers").items()
     }
     grid = make_options(Grid, values, where=str(path))
-    if grid.benchmark not in BENCHMARKS:
-        raise unknown_name("benchmark", str(grid.benchmark), dict.fromkeys(BENCHMARKS))
-    if grid.track not in TRACKS:
-        raise unknown_name("track", str(grid.track), dict.fromkeys(TRACKS))
-    if not isinstance(grid.timing_pairs, int) or grid.timing_pairs < 0:
-        raise InputError(f"{where}timing_pairs is {grid.timing_pairs}; it is a number of pairs, 0 for none.")
+    require(grid, "timing_pairs", grid.timing_pairs >= 0, "a number of pairs, 0 for none")
     combinations(grid)
     return grid
 

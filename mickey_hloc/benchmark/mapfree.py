@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mickey_hloc.benchmark.task import PoseTask
-from mickey_hloc.datasets.mapfree import REFERENCE, MapFreeScene, Track, find_scenes, read_scene
+from mickey_hloc.datasets.mapfree import REFERENCE, MapFreeScene, find_scenes, read_scene
+from mickey_hloc.datasets.tracks import Track
 from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.assembly import FusionOptions, assemble
 from mickey_hloc.evaluation.mapfree import SceneResult, evaluate_submission

@@ -90,7 +90,7 @@ def _score(outcome: Outcome, bench: Bench) -> None:
 
 def _planned(combination: Combination) -> Outcome:
     outcome = Outcome(combination.labels, combination.paper)
-    outcome.plan = _try(outcome, lambda: combination.method.resolve())
+    outcome.plan = _try(outcome, combination.method.resolve)
     return outcome
 
 

@@ -1,10 +1,11 @@
-"""``mickey-hloc <step>``: each step lives in its own file of this package."""
+"""``mickey-hloc <command>``: each command lives in its own file of this package."""
 
 import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 
 from mickey_hloc import __version__
 from mickey_hloc.errors import MickeyHlocError
@@ -12,13 +13,15 @@ from mickey_hloc.errors import MickeyHlocError
 # A command is a module with ``add_arguments(parser)`` and ``run(args) -> exit status``; modules load when chosen.
 COMMANDS = {
     "pose": "metric relative pose of two photos",
-    "depth": "write depth maps and correspondences for other people's code",
     "demo": "the pose of two views of a rendered room, beside the truth",
     "extract": "images to a features file in hloc's layout, crash-safe",
     "match": "features and pairs to a matches file, crash-safe, with or without hloc",
     "poses": "metric relative poses of image pairs from features, matches and depth",
-    "localize": "absolute poses of queries from relative poses to posed references",
+    "localize": "absolute poses of queries from their relative poses to posed references",
     "sfm": "a COLMAP model from a folder of images, through hloc",
+    "localize-sfm": "absolute poses of queries against the points of a COLMAP model, through hloc",
+    "depth": "write depth maps and correspondences for other people's code",
+    "benchmark": "from images to the table: Map-free, ScanNet, 7-Scenes, or a grid of methods",
     "evaluate": "score results on Map-free, ScanNet or 7-Scenes",
     "submit": "a Map-free submission zip from poses files",
     "validate": "every problem of a Map-free submission, before it is uploaded",
@@ -26,32 +29,52 @@ COMMANDS = {
     "train": "learn metric keypoints from image pairs and their relative poses",
     "weights": "list, download or describe model weights",
 }
+# The same words everywhere; what earlier versions called them is still understood.
+ALIASES = {"--outputs": "--output", "--out": "--output"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one step. Exit status: 0 done, 1 honest failure (no pose, invalid submission), 2 wrong input."""
+    """Run one command. Exit status: 0 done, 1 honest failure (no pose, invalid submission), 2 wrong input."""
     parser = argparse.ArgumentParser(prog="mickey-hloc", description="Metric relative poses for hloc.")
     parser.add_argument("--version", action="version", version=f"mickey-hloc {__version__}")
-    steps = parser.add_subparsers(dest="command", required=True, metavar="STEP")
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    arguments = [_translated(a) for a in (sys.argv[1:] if argv is None else argv)]
     for name, summary in COMMANDS.items():
-        step = steps.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if name in arguments:  # the others are only listed: loading them would import what they need
             module = importlib.import_module(f"mickey_hloc.cli.{name.replace('-', '_')}")
-            module.add_arguments(step)
-            step.set_defaults(run=module.run)
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
     args = parser.parse_args(arguments)
+    return run_command(lambda: int(args.run(args)), f"mickey-hloc {args.command}")
+
+
+def run_command(run: Callable[[], int], name: str) -> int:
+    """Exit status of a command; a user's error is one sentence, and warnings become notes on stderr."""
     try:
-        return int(args.run(args))
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = _note  # type: ignore[assignment]
+            return run()
     except MickeyHlocError as error:
-        print(f"mickey-hloc {args.command}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print("interrupted; run the same again to go on", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:  # a folder without write permission, a full disk
-        print(f"mickey-hloc {args.command}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return 2
+
+
+def _translated(argument: str) -> str:
+    name, equals, value = argument.partition("=")
+    return ALIASES.get(name, name) + equals + value
+
+
+def _note(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+    if issubclass(category, UserWarning) and "mickey_hloc" in filename:
+        print(f"note: {message}", file=sys.stderr)

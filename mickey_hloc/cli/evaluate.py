@@ -1,34 +1,23 @@
 """``mickey-hloc evaluate mapfree | scannet | sevenscenes``: score results against the truth of a benchmark."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mickey_hloc.datasets.mapfree import TRACKS
-from mickey_hloc.datasets.scannet import read_posed_pairs
 from mickey_hloc.errors import InputError
-from mickey_hloc.evaluation import sevenscenes
-from mickey_hloc.evaluation.curves import save_precision_recall
-from mickey_hloc.evaluation.mapfree import evaluate_submission, summarise
-from mickey_hloc.evaluation.metrics import precision_recall
-from mickey_hloc.evaluation.report import as_json, mapfree_row, parse_labelled, write_mapfree_report, write_text
-from mickey_hloc.evaluation.scannet import evaluate_pairs, summarise_pairs
-from mickey_hloc.evaluation.tables import (
-    MAPFREE_COLUMNS,
-    SCANNET_COLUMNS,
-    SEVENSCENES_COLUMNS,
-    STYLES,
-    Column,
-    Row,
-    format_table,
-    paper_rows,
-)
-from mickey_hloc.io.poses import read_absolute_poses, read_poses
+
+if TYPE_CHECKING:
+    from mickey_hloc.evaluation.tables import Column, Row
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The three benchmarks."""
+    from mickey_hloc.datasets.tracks import TRACKS
+
     benchmarks = parser.add_subparsers(dest="benchmark", required=True, metavar="mapfree|scannet|sevenscenes")
     mapfree = benchmarks.add_parser("mapfree", help="a submission zip, scored as the Map-free benchmark does")
     mapfree.add_argument(
@@ -59,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _common(parser: argparse.ArgumentParser, output: str) -> None:
+    from mickey_hloc.evaluation.tables import STYLES
+
     parser.add_argument("--output", type=Path, default=Path(output), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--format", choices=STYLES, default="text", help="of the table on the screen")
     if output != "evaluation-sevenscenes":
@@ -81,6 +72,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _mapfree(args: argparse.Namespace) -> None:
+    from mickey_hloc.evaluation.mapfree import evaluate_submission, summarise
+    from mickey_hloc.evaluation.report import as_json, mapfree_row, parse_labelled, write_mapfree_report
+    from mickey_hloc.evaluation.tables import MAPFREE_COLUMNS, format_table, paper_rows
+
     by_label = {
         label: evaluate_submission(path, args.dataset, args.split, args.track, args.scenes)
         for label, path in parse_labelled(args.submission).items()
@@ -96,6 +91,14 @@ def _mapfree(args: argparse.Namespace) -> None:
 
 
 def _scannet(args: argparse.Namespace) -> None:
+    from mickey_hloc.datasets.scannet import read_posed_pairs
+    from mickey_hloc.evaluation.curves import save_precision_recall
+    from mickey_hloc.evaluation.metrics import precision_recall
+    from mickey_hloc.evaluation.report import parse_labelled
+    from mickey_hloc.evaluation.scannet import evaluate_pairs, summarise_pairs
+    from mickey_hloc.evaluation.tables import SCANNET_COLUMNS, paper_rows
+    from mickey_hloc.io.poses import read_poses
+
     pairs = read_posed_pairs(args.pairs)
     size = _parse_size(args.intrinsics_size)
     rows: list[Row] = []
@@ -109,6 +112,11 @@ def _scannet(args: argparse.Namespace) -> None:
 
 
 def _sevenscenes(args: argparse.Namespace) -> None:
+    from mickey_hloc.evaluation import sevenscenes
+    from mickey_hloc.evaluation.report import parse_labelled
+    from mickey_hloc.evaluation.tables import SEVENSCENES_COLUMNS
+    from mickey_hloc.io.poses import read_absolute_poses
+
     split = None if args.split == "all" else args.split
     truth = sevenscenes.true_poses(args.dataset, args.model, args.queries, split)
     rows: list[Row] = []
@@ -119,6 +127,9 @@ def _sevenscenes(args: argparse.Namespace) -> None:
 
 
 def _finish(args: argparse.Namespace, rows: Sequence[Row], columns: Sequence[Column], paper: Sequence[Row]) -> None:
+    from mickey_hloc.evaluation.report import as_json, write_text
+    from mickey_hloc.evaluation.tables import format_table
+
     for row in rows:
         values = {key: value for key, value in row.items() if value is not None}
         write_text(args.output / f"{row['method']}.json", as_json(values))

@@ -2,24 +2,30 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
+from mickey_hloc.cli.vocabulary import add_feature, add_hloc, add_options, add_output, slot_options
 from mickey_hloc.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("images", type=Path, metavar="IMAGES", help="folder that image names are relative to")
-    parser.add_argument("--feature", default="mickey", metavar="CONF", help="conf (default: %(default)s)")
-    parser.add_argument("--weights", metavar="NAME|FILE", help="MicKey's weights (default: the conf's)")
-    parser.add_argument("--encoder", metavar="NAME|FILE", help="DINOv2 weights, for checkpoints without them")
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), help="of MicKey's encoder")
+    add_feature(parser)
+    add_options(parser, "the feature", "max_keypoints=2048")
+    add_hloc(parser)
+    parser.add_argument("--device", help="of the network: cpu, cuda, cuda:1, ... (default: the GPU, if there is one)")
     parser.add_argument("--resize-max", type=int, metavar="PX", help="shrink larger images to this longer side")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--out", type=Path, metavar="DIR", help="folder of the features file, which the conf names")
-    where.add_argument("--output", type=Path, metavar="FILE.h5", help="the features file itself")
+    parser.add_argument(
+        "--focal-correction",
+        choices=("none", "resize"),
+        help="resize: MicKey sees images at the focal length of its training; needs --intrinsics",
+    )
+    parser.add_argument("--intrinsics", type=Path, metavar="PATH", help="cameras, for --focal-correction resize")
     parser.add_argument("--image-list", type=Path, metavar="FILE", help="extract these only, a name a line")
     parser.add_argument("--glob", action="append", metavar="PATTERN", help="extract what fits, as '*.jpg'; repeatable")
-    parser.add_argument("--batch-size", type=int, default=8, metavar="N", help="images at once (default: %(default)s)")
+    add_output(parser, "the features file, or the folder it goes to under the feature's name", "FILE.h5|DIR")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="images at once (default: 1, on a GPU 8)")
     parser.add_argument("--workers", type=int, default=4, metavar="N", help="decoding threads (default: %(default)s)")
     parser.add_argument("--full", action="store_true", help="descriptors in 32 bit instead of 16")
     parser.add_argument("--overwrite", action="store_true", help="throw away an existing file")
@@ -27,29 +33,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0, or 1 where images were skipped."""
-    from mickey_hloc.confs import mickey_conf_with
-    from mickey_hloc.extract_features import extract, get_conf
+    from mickey_hloc.extract_features import extract
+    from mickey_hloc.features import EXTRACTORS
+    from mickey_hloc.features.mickey import MickeyExtractor
+    from mickey_hloc.io.cameras import read_cameras
 
-    conf = get_conf(args.feature)
-    preprocessing = conf.setdefault("preprocessing", {})
-    if args.resize_max is not None:
-        preprocessing["resize_max"] = args.resize_max
-    if conf["model"]["name"] == "mickey":
-        conf = mickey_conf_with(conf, args.weights, args.encoder, args.precision)
-    elif args.weights or args.encoder or args.precision:
-        raise InputError(f"Feature {args.feature} is not MicKey: leave out --weights, --encoder and --precision.")
-    if args.glob:
-        conf["preprocessing"]["globs"] = tuple(args.glob)
-    path = args.output or args.out / f"{conf['output']}.h5"
+    options: dict[str, Any] = slot_options(args.set, "feature")["feature"]
+    for_mickey = ("weights", "encoder", "precision", "focal_correction")
+    chosen = {key: getattr(args, key) for key in for_mickey if getattr(args, key) is not None}
+    if chosen and not issubclass(EXTRACTORS.get(args.feature, args.hloc), MickeyExtractor):
+        names = ", ".join(f"--{key.replace('_', '-')}" for key in chosen)
+        raise InputError(f"Feature {args.feature} is not MicKey: leave out {names}.")
+    options |= chosen | ({} if args.device is None else {"device": args.device})
+    changes = {"resize_max": args.resize_max, "globs": args.glob}
+    changes = {key: value for key, value in changes.items() if value is not None}
+    if changes:
+        options["preprocessing"] = {**options.get("preprocessing", {}), **changes}
+    extractor = EXTRACTORS.create(args.feature, args.hloc, **options)
+    is_file = args.output.suffix in (".h5", ".hdf5")
     report = extract(
-        conf,
+        extractor,
         args.images,
-        path,
+        args.output if is_file else args.output / f"feats-{extractor.tag()}.h5",
         as_half=not args.full,
         image_list=args.image_list,
         overwrite=args.overwrite,
         batch_size=args.batch_size,
         num_workers=args.workers,
+        cameras=None if args.intrinsics is None else read_cameras(args.intrinsics),
     )
     print(report.summary())
     return 1 if report.skipped else 0

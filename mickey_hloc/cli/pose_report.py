@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pycolmap
 import torch
 
-from mickey_hloc.geometry import camera_centres, rotation_angle_deg
+from mickey_hloc.geometry import camera_centres, pose_errors, rotation_angle_deg
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.two_view.estimator import Photo, TwoViewResult
+from mickey_hloc.two_view.result import Photo, TwoViewResult
 from mickey_hloc.visualization import draw_depth_map, draw_matches, draw_score_map, save_image
 
 
@@ -95,7 +96,9 @@ def save_pictures(result: TwoViewResult, photos: tuple[Photo, Photo], folder: Pa
     for i, view in enumerate((result.problem.view0, result.problem.view1)):
         image, keypoints = photos[i].image, view.keypoints.numpy()
         pictures[f"depth{i}"] = draw_depth_map(image, keypoints, view.depths.numpy())
-        pictures[f"scores{i}"] = draw_score_map(image, keypoints, result.keypoint_scores[i].numpy())
+        scores = result.features[i].keypoint_scores
+        if scores is not None:
+            pictures[f"scores{i}"] = draw_score_map(image, keypoints, scores)
     paths = []
     for name, picture in pictures.items():
         path = folder / f"{name}.png"
@@ -121,3 +124,16 @@ def _matches_picture(result: TwoViewResult, photos: tuple[Photo, Photo]) -> np.n
         values=problem.view0.depths.numpy()[first],
         title=title,
     )
+
+
+def truth_as_text(pose: RelativePose, cam1_from_cam0: pycolmap.Rigid3d) -> str:
+    """The true pose, and how far the estimate is from it."""
+    x, y, z, w = np.array(cam1_from_cam0.rotation.quat) * (-1 if cam1_from_cam0.rotation.quat[3] < 0 else 1)
+    t = cam1_from_cam0.translation
+    numbers = f"{w:.6f} {x:.6f} {y:.6f} {z:.6f}  {' '.join(f'{v:.4f}' for v in t)}"
+    lines = [f"  truth         {numbers}  ({np.linalg.norm(t):.3f} m)"]
+    if pose.success:
+        R_gt, t_gt = torch.from_numpy(cam1_from_cam0.rotation.matrix()), torch.from_numpy(np.asarray(t))
+        rotation_deg, translation_m = pose_errors(torch.from_numpy(pose.R), torch.from_numpy(pose.t), R_gt, t_gt)
+        lines.append(f"  error         {float(rotation_deg):.3f} degrees, {100 * float(translation_m):.2f} cm")
+    return "\n".join(lines)

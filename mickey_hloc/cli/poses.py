@@ -1,17 +1,18 @@
 """``mickey-hloc poses``: pairs, features, matches and depth -> metric relative poses."""
 
+from __future__ import annotations
+
 import argparse
 import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import yaml
+from mickey_hloc.cli.vocabulary import add_depth, add_options, add_output, add_solver, slot_options
 
-from mickey_hloc.depth import SPECS
-from mickey_hloc.errors import InputError
-from mickey_hloc.geometry.relative_pose import RelativePose
+if TYPE_CHECKING:
+    from mickey_hloc.geometry.relative_pose import RelativePose
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pairs", type=Path, metavar="PAIRS", help="hloc's pairs file: 'name0 name1' a line")
     parser.add_argument("--features", type=Path, required=True, metavar="FILE.h5", help="features in hloc's layout")
     parser.add_argument("--features-ref", type=Path, metavar="FILE.h5", help="features of the second images, if others")
-    parser.add_argument("--matches", type=Path, metavar="FILE.h5", help="matches in hloc's layout")
+    parser.add_argument(
+        "--matches",
+        type=Path,
+        metavar="FILE.h5",
+        help="matches in hloc's layout; without them poses are estimated on MicKey's descriptors",
+    )
     parser.add_argument(
         "--intrinsics",
         type=Path,
@@ -27,24 +33,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="lines 'name fx fy cx cy w h', hloc's queries with intrinsics, a Map-free folder or a COLMAP model",
     )
-    parser.add_argument(
-        "--conf",
-        default="mickey",
-        metavar="CONF",
-        help="'mickey' (probabilistic, on MicKey's features) or a solver's name, on matches (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--depth", metavar="SPEC", help=f"{', '.join(SPECS.values())} (default: stored with the features)"
-    )
+    add_depth(parser)
     parser.add_argument("--images", type=Path, metavar="DIR", help="image folder, for depth files beside the images")
     parser.add_argument("--weights", metavar="NAME|FILE", help="MicKey's weights, for features made by hloc")
+    add_solver(parser)
+    parser.add_argument("--conf", dest="solver", help=argparse.SUPPRESS)  # its name in earlier versions
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="option of the solver; repeatable"
+        "--focal-correction",
+        default="none",
+        choices=("none", "depth"),
+        help="depth: MicKey's depth times f / f_train, where f is not the focal length of its training",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the solver's draws (default: %(default)s)")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--out", type=Path, metavar="DIR", help="folder of the poses file, which the conf names")
-    where.add_argument("--output", type=Path, metavar="FILE.txt", help="the poses file itself")
+    add_options(parser, "the solver, or with depth. in front of the depth source", "max_error_m=0.05")
+    add_output(parser, "the poses file, or the folder it goes to under the solver's name", "FILE.txt|DIR")
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="pairs between two writings")
     parser.add_argument(
         "--workers", type=int, default=2, metavar="N", help="pairs solved at once (default: %(default)s)"
@@ -58,13 +59,13 @@ def run(args: argparse.Namespace) -> int:
     from mickey_hloc import estimate_poses
     from mickey_hloc.io.poses import read_poses
 
-    conf = estimate_poses.get_conf(args.conf)
-    conf["solver"].update(parse_options(args.set))
-    conf["seed"] = args.seed
-    if args.depth is not None:
-        conf["depth"] = args.depth
-    if args.weights is not None:
-        conf["weights"] = args.weights
+    options = slot_options(args.set, "solver")
+    name = args.solver or estimate_poses.default_solver(args.features, args.matches)
+    conf = estimate_poses.get_conf(name, **options["solver"])
+    if args.matches is None and name != "mickey":
+        conf["correspondences"] = "descriptors"
+    conf |= {"seed": args.seed, "depth_options": options["depth"], "focal_correction": args.focal_correction}
+    conf |= {key: getattr(args, key) for key in ("depth", "weights") if getattr(args, key) is not None}
     path = estimate_poses.main(
         conf,
         args.pairs,
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         args.intrinsics,
         matches=args.matches,
         image_dir=args.images,
-        output=args.output or args.out / f"{conf['output']}.txt",
+        output=args.output if args.output.suffix == ".txt" else args.output / f"{conf['output']}.txt",
         features_ref=args.features_ref,
         overwrite=args.overwrite,
         batch_size=args.batch_size,
@@ -80,24 +81,6 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
     )
     return report(path, read_poses(path))
-
-
-def parse_options(assignments: list[str]) -> dict[str, Any]:
-    """``key=value`` texts as options; values as in yaml.
-
-    Raises:
-        InputError: no assignment, or no yaml.
-    """
-    options = {}
-    for assignment in assignments:
-        key, separator, value = assignment.partition("=")
-        if not separator or not key:
-            raise InputError(f"--set {assignment}: expected KEY=VALUE.")
-        try:
-            options[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"--set {assignment}: the value cannot be read.") from error
-    return options
 
 
 def report(path: Path, poses: Mapping[tuple[str, str], RelativePose]) -> int:

@@ -3,60 +3,84 @@
 images -> pairs -> features -> matches -> COLMAP model. A step whose output file exists is not repeated.
 """
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pycolmap
-
-from mickey_hloc import register
+from mickey_hloc.cli.vocabulary import add_feature, add_hloc, add_matcher, add_options, add_output, slot_options
 from mickey_hloc.errors import InputError
-from mickey_hloc.hloc_plugin import import_step
-from mickey_hloc.hloc_plugin.methods import choose_methods
-from mickey_hloc.hloc_plugin.steps import empty_model_dir, extract, find_images, make_pairs, match
-from mickey_hloc.io.text import parse_numbers
-from mickey_hloc.registry import unknown_name
+
+if TYPE_CHECKING:
+    import pycolmap
+
+    from mickey_hloc.two_view.method import Method
+
+CAMERA_MODES = ("AUTO", "PER_FOLDER", "PER_IMAGE", "SINGLE")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
     parser.add_argument("images", type=Path, help="folder of the images")
-    parser.add_argument("--outputs", type=Path, required=True, help="folder for everything that is made")
+    add_output(parser, "folder for everything that is made")
     parser.add_argument("--image-list", type=Path, help="file with a name a line; default: all images in the folder")
     parser.add_argument("--glob", action="append", help="pattern of image names, e.g. '*.jpg'; may be repeated")
-    add_method_arguments(parser)
+    add_matching_arguments(parser)
     parser.add_argument(
         "--pairs", default="exhaustive", help="exhaustive, sequential, a retrieval conf, e.g. netvlad, or a pairs file"
     )
     parser.add_argument("--num-matched", type=int, default=20, help="with a retrieval conf: how many similar images")
     parser.add_argument("--overlap", type=int, default=10, help="with sequential: how many of the next images")
-    parser.add_argument("--camera-mode", default="AUTO", choices=sorted(pycolmap.CameraMode.__members__))
+    parser.add_argument("--camera-mode", default="AUTO", choices=CAMERA_MODES)
     parser.add_argument("--camera-model", help="of COLMAP, e.g. PINHOLE; default: SIMPLE_RADIAL")
     parser.add_argument("--camera-params", help="its parameters, e.g. 525,525,320,240, kept; default: EXIF, refined")
 
 
-def add_method_arguments(parser: argparse.ArgumentParser) -> None:
-    """The choice of hloc, feature and matcher, for every pipeline alike."""
-    parser.add_argument("--feature", help="conf of hloc's extract_features or ours (default: mickey)")
-    parser.add_argument("--matcher", help="conf of hloc's match_features or match_dense or ours, or vismatch-<name>")
-    parser.add_argument("--weights", help="of MicKey: a name or a file (default: those of the conf)")
-    parser.add_argument("--encoder", help="of MicKey: DINOv2 weights, for checkpoints that leave them out")
-    parser.add_argument("--hloc", default="hloc", help="which hloc runs, e.g. imcui.hloc (default: %(default)s)")
+def add_matching_arguments(parser: argparse.ArgumentParser) -> None:
+    """The choice of hloc, feature and matcher, for both commands that run hloc's pipelines."""
+    add_feature(parser, default=None)
+    add_matcher(parser)
+    add_options(parser, "the feature, or with matcher. in front of the matcher", "max_keypoints=2048")
+    add_hloc(parser)
+
+
+def chosen_matching(args: argparse.Namespace) -> Method:
+    """The method of the arguments of ``add_matching_arguments``, of which depth and solver are not used."""
+    from mickey_hloc.two_view.method import Method
+
+    options = slot_options(args.set, "feature")
+    return Method(
+        feature=args.feature,
+        matcher=args.matcher,
+        feature_options=options["feature"],
+        matcher_options=options["matcher"],
+        weights=args.weights,
+        encoder=args.encoder,
+        precision=args.precision,
+        hloc=args.hloc,
+    )
 
 
 def run(args: argparse.Namespace) -> int:
+    """Exit status 0, or 1 where there is no model."""
+    import pycolmap
+
+    from mickey_hloc.hloc_plugin import import_step, register
+    from mickey_hloc.hloc_plugin.steps import empty_model_dir, extract, find_images, make_pairs, match, method_name
+
     hloc = register(args.hloc)
     reconstruction = import_step(hloc, "reconstruction")
     camera_options = _camera_options(args)
-    methods = choose_methods(hloc, args.feature, args.matcher, args.weights, args.encoder)
+    extractor, matching = chosen_matching(args).resolve_matching()
 
     names = find_images(args.images, args.image_list, **({"globs": args.glob} if args.glob else {}))
     counts = {"num_matched": args.num_matched, "overlap": args.overlap}
-    pairs = make_pairs(hloc, args.pairs, args.images, args.outputs, names, **counts)
-    features = None
-    if methods.feature is not None:
-        features = extract(hloc, methods.feature, args.images, args.outputs, names)
-    features, matches = match(methods, pairs, args.images, args.outputs, features)
+    pairs = make_pairs(hloc, args.pairs, args.images, args.output, names, **counts)
+    features = None if extractor is None else extract(extractor, args.images, args.output, names)
+    features, matches = match(hloc, matching, pairs, args.images, args.output, features)
 
-    sfm_dir = empty_model_dir(args.outputs / f"sfm-{methods.name}-{pairs.stem}")
+    sfm_dir = empty_model_dir(args.output / f"sfm-{method_name(extractor, matching)}-{pairs.stem}")
     model = reconstruction.main(
         sfm_dir,
         args.images,
@@ -91,6 +115,11 @@ def _fixed_camera() -> dict[str, bool]:
 
 def _camera_options(args: argparse.Namespace) -> dict[str, str]:
     """COLMAP aborts the whole process at a camera it does not understand, so it is checked here."""
+    import pycolmap
+
+    from mickey_hloc.io.text import parse_numbers
+    from mickey_hloc.registry import unknown_name
+
     model = args.camera_model or "SIMPLE_RADIAL"
     known = {name: None for name in pycolmap.CameraModelId.__members__ if name != "INVALID"}
     if model not in known:

@@ -1,22 +1,24 @@
 """``mickey-hloc submit``: a Map-free submission zip from poses files, for val and test, single and multi-frame."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mickey_hloc.cli.validate import print_problems
-from mickey_hloc.datasets.mapfree import TRACKS, find_scenes, read_scene
 from mickey_hloc.errors import InputError
-from mickey_hloc.evaluation.assembly import Assembled, FusionOptions, assemble
-from mickey_hloc.evaluation.submission import write_submission
-from mickey_hloc.evaluation.validation import expected_frames, validate_submission
-from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.io.poses import read_poses
+
+if TYPE_CHECKING:
+    from mickey_hloc.evaluation.assembly import Assembled
+    from mickey_hloc.geometry.relative_pose import RelativePose
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Poses, dataset, track."""
-    defaults = FusionOptions()
+    from mickey_hloc.datasets.tracks import TRACKS
+
     parser.epilog = (
         "Pairs are a scene's seq0/frame_00000.jpg and a query, named like s00460/seq1/frame_00005.jpg. Failed pairs "
         "are left out, never written as a pose. With --track multi9 the poses of a query and of the 8 frames before it "
@@ -34,11 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--confidence", choices=("confidence", "score"), default="confidence",
                         help="which number of the poses file the submission is ranked by")  # fmt: skip
-    parser.add_argument("--max-rotation-deg", type=float, default=defaults.max_rotation_deg,
+    parser.add_argument("--max-rotation-deg", type=float, default=10.0,
                         help="multi9: frames further apart do not support each other (%(default)s)")  # fmt: skip
-    parser.add_argument(
-        "--max-distance-m", type=float, default=defaults.max_distance_m, help="likewise (default: %(default)s)"
-    )
+    parser.add_argument("--max-distance-m", type=float, default=0.5, help="likewise (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,6 +47,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: poses or dataset cannot be read or do not fit, or no query has a pose.
     """
+    from mickey_hloc.datasets.mapfree import find_scenes, read_scene
+    from mickey_hloc.evaluation.assembly import FusionOptions, assemble
+    from mickey_hloc.evaluation.submission import write_submission
+    from mickey_hloc.evaluation.validation import expected_frames, validate_submission
+
     poses = _read_all(args.poses)
     scenes = [read_scene(path) for path in find_scenes(args.dataset, args.split, args.scenes)]
     options = FusionOptions(args.max_rotation_deg, args.max_distance_m)
@@ -67,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read_all(paths: list[Path]) -> dict[tuple[str, str], RelativePose]:
+    from mickey_hloc.io.poses import read_poses
+
     poses: dict[tuple[str, str], RelativePose] = {}
     for path in paths:
         more = read_poses(path)

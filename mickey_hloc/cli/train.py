@@ -6,12 +6,13 @@ import argparse
 import importlib.util
 from pathlib import Path
 
+from mickey_hloc.cli.vocabulary import add_options
 from mickey_hloc.errors import MissingDependencyError
 
 _EPILOG = """\
 examples:
-  mickey-hloc train configs/disk_folder.yaml data.train.root=photos data.train.model=photos/sparse
-  mickey-hloc train configs/mapfree_curriculum.yaml data.train.root=mapfree data.val.root=mapfree trainer.devices=4
+  mickey-hloc train configs/disk_folder.yaml --set data.train.root=photos --set data.train.model=photos/sparse
+  mickey-hloc train configs/mapfree_curriculum.yaml --set data.train.root=mapfree --set data.val.root=mapfree
   tensorboard --logdir runs"""
 
 
@@ -20,9 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("config", type=Path, metavar="CONFIG", help="yaml file, see configs/")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="changes to it, e.g. optimizer.lr=1e-3 name=second_try"
-    )
+    add_options(parser, "the configuration", "optimizer.lr=1e-3 --set name=second_try")
+    parser.add_argument("overrides", nargs="*", help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from mickey_hloc.training.config import read_config
     from mickey_hloc.training.run import train
 
-    result = train(read_config(args.config, args.overrides))
+    result = train(read_config(args.config, [*args.overrides, *args.set]))
     for name, value in sorted(result.figures.items()):
         print(f"{name:24s} {value:.4f}")
     print(f"weights: {result.model}")

@@ -1,16 +1,21 @@
 """``mickey-hloc validate ZIP``: every problem of a Map-free submission before it is uploaded."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mickey_hloc.datasets.mapfree import TRACKS
-from mickey_hloc.evaluation.validation import KINDS, Problem, expected_frames, validate_submission
+if TYPE_CHECKING:
+    from mickey_hloc.evaluation.validation import Problem
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The zip and what it is for."""
+    from mickey_hloc.datasets.tracks import TRACKS
+
     parser.epilog = "Exit status: 0 correct, 1 with problems, 2 if it cannot be read."
     parser.add_argument("submission", type=Path, metavar="ZIP")
     parser.add_argument(
@@ -31,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: the zip or the dataset cannot be read.
     """
+    from mickey_hloc.evaluation.validation import expected_frames, validate_submission
+
     frames = None if args.dataset is None else expected_frames(args.dataset, args.split, args.track, args.scenes)
     problems = validate_submission(args.submission, frames)
     allowed = [p for p in problems if p.kind == "missing_frame" and args.allow_missing_frames]
@@ -49,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
 def print_problems(problems: list[Problem], limit: int) -> None:
     """The problems by kind, at most ``limit`` of each."""
+    from mickey_hloc.evaluation.validation import KINDS
+
     for kind, count in Counter(problem.kind for problem in problems).items():
         print(f"{KINDS[kind]} ({count}):")
         chosen = [problem for problem in problems if problem.kind == kind]

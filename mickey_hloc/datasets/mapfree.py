@@ -11,17 +11,15 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pycolmap
 
+from mickey_hloc.datasets.tracks import Track
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.intrinsics import Intrinsics, read_intrinsics
 from mickey_hloc.io.poses import read_absolute_poses
 
-Track = Literal["single", "multi9", "all"]
-TRACKS: tuple[Track, ...] = ("single", "multi9", "all")  # all: every query, for small data; not the benchmark's
 REFERENCE = "seq0/frame_00000.jpg"
 FRAME = re.compile(r"seq(\d+)/frame_(\d{5})\.\w{3}")
 

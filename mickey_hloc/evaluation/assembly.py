@@ -11,7 +11,8 @@ import numpy as np
 import pycolmap
 import torch
 
-from mickey_hloc.datasets.mapfree import REFERENCE, MapFreeScene, Track, parse_frame
+from mickey_hloc.datasets.mapfree import REFERENCE, MapFreeScene, parse_frame
+from mickey_hloc.datasets.tracks import Track
 from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.submission import Estimate
 from mickey_hloc.geometry import fuse_poses

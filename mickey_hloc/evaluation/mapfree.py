@@ -14,7 +14,8 @@ import numpy as np
 import pycolmap
 import torch
 
-from mickey_hloc.datasets.mapfree import MapFreeScene, Track, find_scenes, parse_frame, read_scene
+from mickey_hloc.datasets.mapfree import MapFreeScene, find_scenes, parse_frame, read_scene
+from mickey_hloc.datasets.tracks import Track
 from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.metrics import average_median, benchmark_vcre, precision_recall, share_within
 from mickey_hloc.evaluation.submission import Estimate, read_submission

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mickey_hloc.datasets.mapfree import REFERENCE, Track, find_scenes, read_scene
+from mickey_hloc.datasets.mapfree import REFERENCE, find_scenes, read_scene
+from mickey_hloc.datasets.tracks import Track
 from mickey_hloc.evaluation.submission import LineError, member_name, member_scene, parse_line, read_members
 
 MAX_NORM_ERROR = 1e-3  # of a quaternion written with six decimals it is below 1e-5

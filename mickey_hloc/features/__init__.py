@@ -3,21 +3,10 @@
 from typing import Any
 
 from mickey_hloc.features.base import Extractor, ExtractorOptions
-from mickey_hloc.registry import Preset, Registry
-
-_MICKEY = "mickey_hloc.features.mickey:MickeyExtractor"
+from mickey_hloc.registry import Registry, tables
 
 EXTRACTORS: Registry[Extractor] = Registry(
-    "feature",
-    Extractor,
-    {
-        "mickey": _MICKEY,
-        "mickey-1024": Preset(_MICKEY, {"preprocessing": {"resize_max": 1024}}),
-        "mickey-small": Preset(_MICKEY, {"weights": "small"}),
-        "mickey_sc": Preset(_MICKEY, {"weights": "mickey_sc"}),
-        "sift": "mickey_hloc.features.sift:SiftExtractor",
-    },
-    fallback="mickey_hloc.hloc_plugin.parts:find_feature",
+    "feature", Extractor, tables.FEATURES, fallback="mickey_hloc.hloc_plugin.parts:find_feature"
 )
 
 

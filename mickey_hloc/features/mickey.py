@@ -18,7 +18,7 @@ from mickey_hloc.io.checksum import sha256
 from mickey_hloc.io.features import TRAINING_FOCAL_KEY
 from mickey_hloc.io.image_batches import Preprocessing, Size
 from mickey_hloc.model.mickey import MicKey
-from mickey_hloc.model.stored_constants import DUSTBIN_KEY, TEMPERATURE_KEY
+from mickey_hloc.model.stored_constants import DUSTBIN_KEY, SOLVER_KEY, TEMPERATURE_KEY
 from mickey_hloc.registry import file_safe
 from mickey_hloc.weights.metadata import ModelMetadata, read_metadata
 from mickey_hloc.weights.named import resolve
@@ -110,10 +110,10 @@ class MickeyExtractor(Extractor):
         return identity | ({} if o.focal_correction == "none" else {"focal_correction": o.focal_correction})
 
     def attributes(self) -> dict[str, float | str]:
-        matcher = self.model.matcher
-        trained = self.model.options.training_focal_px
-        constants = {TEMPERATURE_KEY: float(matcher.temperature), DUSTBIN_KEY: matcher.dustbin_score.item()}
-        return constants | ({} if trained is None else {TRAINING_FOCAL_KEY: float(trained)})
+        matcher, trained = self.model.matcher, self.model.options.training_focal_px
+        constants: dict[str, float | str] = {TEMPERATURE_KEY: float(matcher.temperature)}
+        constants |= {DUSTBIN_KEY: matcher.dustbin_score.item(), SOLVER_KEY: self.metadata.solver}
+        return constants if trained is None else {**constants, TRAINING_FOCAL_KEY: float(trained)}
 
     def tag(self) -> str:
         """Weights, their encoder, size and precision; a file of weights also by a part of its checksum."""
@@ -128,7 +128,7 @@ class MickeyExtractor(Extractor):
 
 
 def weights_tag(weights: str) -> str:
-    """Weights in names of files: a name as it is; a file also by its bytes, as training writes to the same path again."""
+    """Weights in names of files: a name as it is; a file also by its bytes, as training writes to one path again."""
     path = Path(weights)
     name = file_safe(path.stem if path.is_file() else weights)
     name = name if name.startswith("mickey") else f"mickey-{name}"

@@ -55,9 +55,7 @@ def mickey_conf(
     return {"output": f"feats-{part.tag()}", "model": {"name": "mickey", **options}, "preprocessing": preprocessing}
 
 
-def mickey_matcher_conf(
-    weights: str | os.PathLike[str] = "mickey", match_threshold: float = 0.0
-) -> dict[str, Any]:
+def mickey_matcher_conf(weights: str | os.PathLike[str] = "mickey", match_threshold: float = 0.0) -> dict[str, Any]:
     """Conf of hloc's ``match_features``: dual softmax with MicKey's dustbin, then mutual nearest neighbours.
 
     Args:
@@ -138,4 +136,3 @@ def matcher_confs() -> dict[str, dict[str, Any]]:
 def dense_confs() -> dict[str, dict[str, Any]]:
     """Ours for ``match_dense.confs``, made anew at every call; ``vismatch_conf`` has the others."""
     return {name: track_conf(PAIR_MODELS.create(name)) for name in PAIR_MODELS.names}
-

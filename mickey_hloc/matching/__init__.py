@@ -3,22 +3,10 @@
 from typing import Any
 
 from mickey_hloc.matching.base import Matcher, MatcherOptions, StoredFeatures
-from mickey_hloc.registry import Preset, Registry
-
-_DUAL_SOFTMAX = "mickey_hloc.matching.mickey:DualSoftmaxMatcher"
-_NEAREST = "mickey_hloc.matching.nearest:NearestNeighbourMatcher"
+from mickey_hloc.registry import Registry, tables
 
 MATCHERS: Registry[Matcher] = Registry(
-    "matcher",
-    Matcher,
-    {
-        "mickey": _DUAL_SOFTMAX,
-        "mickey-small": Preset(_DUAL_SOFTMAX, {"weights": "small"}),
-        "mickey_sc": Preset(_DUAL_SOFTMAX, {"weights": "mickey_sc"}),
-        "nn-mutual": Preset(_NEAREST, {"max_ratio": None}),
-        "nn-ratio": Preset(_NEAREST, {"max_ratio": 0.9}),
-    },
-    fallback="mickey_hloc.hloc_plugin.parts:find_matcher",
+    "matcher", Matcher, tables.MATCHERS, fallback="mickey_hloc.hloc_plugin.parts:find_matcher"
 )
 
 

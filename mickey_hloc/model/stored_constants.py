@@ -10,6 +10,7 @@ from mickey_hloc.model.matching import DualSoftmax
 
 TEMPERATURE_KEY = "mickey_match_temperature"
 DUSTBIN_KEY = "mickey_dustbin_score"
+SOLVER_KEY = "mickey_solver"  # the name of the solver that suits the model
 
 
 def stored_matcher(attributes: Mapping[str, object]) -> DualSoftmax | None:

@@ -3,23 +3,11 @@
 from typing import Any
 
 from mickey_hloc.pair_models.base import PairMatches, PairModel, PairModelOptions
-from mickey_hloc.registry import Preset, Registry
-
-VISMATCH_PREFIX = "vismatch-"
-_VISMATCH = "mickey_hloc.pair_models.vismatch:VismatchPairModel"
-
-# The matchers of the paper's tables and today's; any other one of the package goes by vismatch-<name> as well.
-VISMATCH_NAMES = (
-    *("sift-nn", "orb-nn", "superglue", "silk", "dedode", "xfeat", "r2d2"),
-    *("sift-lightglue", "superpoint-lightglue", "disk-lightglue", "aliked-lightglue"),
-    *("loftr", "eloftr", "aspanformer", "matchformer", "roma", "tiny-roma", "romav2", "duster", "master"),
-)
+from mickey_hloc.registry import Preset, Registry, load_attribute, tables
+from mickey_hloc.registry.tables import VISMATCH, VISMATCH_PREFIX
 
 PAIR_MODELS: Registry[PairModel] = Registry(
-    "pair model",
-    PairModel,
-    {VISMATCH_PREFIX + name: Preset(_VISMATCH, {"matcher": name}) for name in VISMATCH_NAMES},
-    fallback="mickey_hloc.pair_models:_find",
+    "pair model", PairModel, tables.PAIR_MODELS, fallback="mickey_hloc.pair_models:find_pair_model"
 )
 
 
@@ -38,14 +26,16 @@ def get_pair_model(name: str, host: str = "hloc", **options: Any) -> PairModel:
     return PAIR_MODELS.create(name, host, **options)
 
 
-def _find(name: str, host: str, known: list[str]) -> Preset:
-    """Any other matcher of vismatch, or one of hloc's dense matchers."""
-    if name.startswith(VISMATCH_PREFIX):
-        return Preset(_VISMATCH, {"matcher": name.removeprefix(VISMATCH_PREFIX)})
-    import importlib
+def find_pair_model(name: str, host: str, known: list[str]) -> Preset:
+    """What a name in no table stands for: any other matcher of vismatch, or one of hloc's dense matchers.
 
-    found: Preset = importlib.import_module("mickey_hloc.hloc_plugin.parts").find_pair_model(name, host, known)
+    Raises:
+        InputError: neither; the message lists the known ones.
+    """
+    if name.startswith(VISMATCH_PREFIX):
+        return Preset(VISMATCH, {"matcher": name.removeprefix(VISMATCH_PREFIX)})
+    found: Preset = load_attribute("mickey_hloc.hloc_plugin.parts:find_pair_model")(name, host, known)
     return found
 
 
-__all__ = ["PAIR_MODELS", "PairMatches", "PairModel", "PairModelOptions", "VISMATCH_PREFIX", "get_pair_model"]
+__all__ = ["PAIR_MODELS", "VISMATCH_PREFIX", "PairMatches", "PairModel", "PairModelOptions", "get_pair_model"]

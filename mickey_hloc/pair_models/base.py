@@ -120,8 +120,8 @@ def match_photos(model: PairModel, photos: Sequence[np.ndarray]) -> dict[str, np
         photos: two images (H, W, 3) uint8 RGB.
 
     Returns:
-        ``keypoints0``, ``keypoints1`` (M, 2), ``scores`` (M,), ``sizes`` (2, 2), and ``depths0``, ``depths1`` (M,) metres
-        of models that have depth.
+        ``keypoints0``, ``keypoints1`` (M, 2), ``scores`` (M,), ``sizes`` (2, 2), and, of models that have depth,
+        ``depths0``, ``depths1`` (M,) metres.
 
     Raises:
         InputError: images that the model cannot process.

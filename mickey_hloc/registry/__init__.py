@@ -3,7 +3,7 @@
 from mickey_hloc.registry.assignments import parse_assignments
 from mickey_hloc.registry.options import CheckedOptions, make_options, require
 from mickey_hloc.registry.part import Part, file_safe, options_tag
-from mickey_hloc.registry.slots import ConfTable, Preset, Registry, is_dotted_path, unknown_name
+from mickey_hloc.registry.slots import ConfTable, Preset, Registry, is_dotted_path, load_attribute, unknown_name
 
 __all__ = [
     "CheckedOptions",
@@ -13,6 +13,7 @@ __all__ = [
     "Registry",
     "file_safe",
     "is_dotted_path",
+    "load_attribute",
     "make_options",
     "options_tag",
     "parse_assignments",

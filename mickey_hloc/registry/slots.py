@@ -53,9 +53,7 @@ class Registry(Generic[T]):
             neither in the table nor a dotted path, or raises the error for it.
     """
 
-    def __init__(
-        self, kind: str, base: type, targets: Mapping[str, str | Preset], fallback: str | None = None
-    ) -> None:
+    def __init__(self, kind: str, base: type, targets: Mapping[str, str | Preset], fallback: str | None = None) -> None:
         self.kind, self.base, self._fallback = kind, base, fallback
         self._presets = {n: t if isinstance(t, Preset) else Preset(t) for n, t in targets.items()}
 
@@ -79,7 +77,7 @@ class Registry(Generic[T]):
             return Preset(name)
         if self._fallback is None:
             raise unknown_name(self.kind, name, self._presets)
-        found: Preset = _attribute(self._fallback)(name, host, self.names)
+        found: Preset = load_attribute(self._fallback)(name, host, self.names)
         return found
 
     def get(self, name: str, host: str = "hloc") -> type[T]:
@@ -89,7 +87,7 @@ class Registry(Generic[T]):
             InputError: an unknown name, or a path that leads to no class of this slot.
         """
         preset = self.find(name, host)
-        return cast("type[T]", _attribute(preset.target)) if name != preset.target else self._user_class(name)
+        return cast("type[T]", load_attribute(preset.target)) if name != preset.target else self._user_class(name)
 
     def create(self, name: str, host: str = "hloc", /, **options: Any) -> T:
         """The part of a name or a dotted path, with options changed.
@@ -106,10 +104,12 @@ class Registry(Generic[T]):
     def _user_class(self, path: str) -> type[T]:
         module, _, attribute = path.partition(":")
         try:
-            found = _attribute(path)
+            found = load_attribute(path)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise MissingDependencyError(f"The {self.kind} {path} needs the module {error.name}: install it.") from error
+                raise MissingDependencyError(
+                    f"The {self.kind} {path} needs the module {error.name}: install it."
+                ) from error
             raise InputError(
                 f"The {self.kind} '{path}' cannot be imported: there is no module {error.name}; install its package or "
                 "add its folder to PYTHONPATH."
@@ -151,7 +151,7 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
-def _attribute(path: str) -> Any:
+def load_attribute(path: str) -> Any:
     """What ``package.module:Name.name`` names."""
     module, _, attribute = path.partition(":")
     found: Any = importlib.import_module(module)

@@ -3,20 +3,10 @@
 from typing import Any
 
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.registry import Registry
+from mickey_hloc.registry import Registry, tables
 from mickey_hloc.solvers.base import PoseProblem, Solver, View
 
-SOLVERS: Registry[Solver] = Registry(
-    "solver",
-    Solver,
-    {
-        "probabilistic": "mickey_hloc.solvers.probabilistic:ProbabilisticSolver",
-        "procrustes": "mickey_hloc.solvers.procrustes:ProcrustesSolver",
-        "pnp": "mickey_hloc.solvers.pnp:PnPSolver",
-        "essential": "mickey_hloc.solvers.essential:EssentialSolver",
-        "joint": "mickey_hloc.solvers.joint:JointSolver",
-    },
-)
+SOLVERS: Registry[Solver] = Registry("solver", Solver, tables.SOLVERS)
 
 
 def get_solver(name: str, **options: Any) -> Solver:
@@ -25,7 +15,7 @@ def get_solver(name: str, **options: Any) -> Solver:
     Raises:
         InputError: an unknown name or option; the message lists the known ones.
     """
-    return SOLVERS.get(name)(**options)
+    return SOLVERS.create(name, **options)
 
 
 __all__ = ["SOLVERS", "PoseProblem", "RelativePose", "Solver", "View", "get_solver"]

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.evaluation.metrics import benchmark_vcre, median_of_all, precision_recall, relative_pose_errors
-from mickey_hloc.geometry import inverse
-from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.features.base import to_original_image
+from mickey_hloc.geometry import inverse
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.cameras import Camera
 from mickey_hloc.io.features import in_memory
@@ -62,18 +61,19 @@ def estimate_pose(
     on_descriptors = solver.needs == "probability"
     softmax = copy.deepcopy(matcher).float().cpu()
     builder = ProblemBuilder(correspondences_for(solver, on_descriptors), softmax if on_descriptors else None)
-    features = [in_memory(_stored(k)) for k in (a, b)]
-    views = [
-        builder.view("", found, Camera(Intrinsics(K.double().cpu().numpy(), *_NO_SIZE)))
-        for found, K in zip(features, (K0, K1), strict=True)
-    ]
+    found = in_memory(_stored(a)), in_memory(_stored(b))
+    cameras = [Camera(Intrinsics(K.double().cpu().numpy(), *_NO_SIZE)) for K in (K0, K1)]
+    data0, data1 = builder.view("", found[0], cameras[0]), builder.view("", found[1], cameras[1])
     matches = None
     if not on_descriptors:
-        descriptors = (torch.from_numpy(f.descriptors) for f in features if f.descriptors is not None)
+        assert found[0].descriptors is not None
+        assert found[1].descriptors is not None
         with torch.no_grad():
-            partners, scores = match_blockwise(softmax, *descriptors)
+            partners, scores = match_blockwise(
+                softmax, torch.from_numpy(found[0].descriptors), torch.from_numpy(found[1].descriptors)
+            )
         matches = matches_of_partners(partners.numpy(), scores.numpy())
-    return solve_pair(builder, solver, *views, matches, seed)[1]
+    return solve_pair(builder, solver, data0, data1, matches, seed)[1]
 
 
 _NO_SIZE = (0, 0)

@@ -106,8 +106,7 @@ class TwoViewEstimator:
             return (arrays0, arrays1, None), seconds
         matcher.prepare(self.parts.extractor.attributes())
         with _timed(seconds, "matching"):
-            stored = ({k: torch.from_numpy(np.asarray(v, np.float32)) for k, v in a.items()} for a in (arrays0, arrays1))
-            partners, scores = matcher.match(*stored)
+            partners, scores = matcher.match(_as_stored(arrays0), _as_stored(arrays1))
         return (arrays0, arrays1, matches_of_partners(partners.numpy(), scores.numpy())), seconds
 
     def _in_memory(self, arrays: Arrays) -> ImageFeatures:
@@ -134,6 +133,11 @@ def extract_photo(extractor: Extractor, photo: Photo) -> Arrays:
     size = extractor.network_size(photo.size, float(K[0, 0] + K[1, 1]) / 2)
     image = torch.from_numpy(prepare_image(photo.image, extractor.preprocessing, size))
     return describe_images(extractor, image[None], [photo.size])[0]
+
+
+def _as_stored(arrays: Arrays) -> dict[str, torch.Tensor]:
+    """As matchers read them from a features file."""
+    return {key: torch.from_numpy(np.asarray(value, dtype=np.float32)) for key, value in arrays.items()}
 
 
 def estimate_relative_pose(

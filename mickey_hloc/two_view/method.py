@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from mickey_hloc.depth import DEPTH_SOURCES, split_spec
+from mickey_hloc.depth.sources import split_spec
+from mickey_hloc.depth.table import SPECS
 from mickey_hloc.errors import InputError
 from mickey_hloc.features import EXTRACTORS, Extractor
 from mickey_hloc.features.mickey import MickeyExtractor
@@ -26,12 +27,12 @@ class Method(CheckedOptions):
     """A way from two images to their metric relative pose, by the names of its parts.
 
     Attributes:
-        feature: ours ("mickey", "mickey-small", "sift"), a dotted path, or a conf of hloc's ``extract_features``. Default:
-            "mickey", or none for a pair model.
+        feature: ours ("mickey", "mickey-small", "sift"), a dotted path, or a conf of hloc's ``extract_features``.
+            Default: "mickey", or none for a pair model.
         matcher: ours ("nn-ratio", "nn-mutual", "mickey"), a dotted path, a conf of hloc's ``match_features``, or a pair
             model: "vismatch-<name>" or a conf of hloc's ``match_dense``. Default: what suits the feature.
-        depth: a depth source, see ``mickey_hloc.depth``; "mickey" or "mickey:<weights>" runs MicKey for it. Default: the
-            depth of the feature's own keypoints.
+        depth: a depth source, see ``mickey_hloc.depth``; "mickey" or "mickey:<weights>" runs MicKey for it. Default:
+            the depth of the feature's own keypoints.
         solver: see ``mickey_hloc.solvers``. Default: what the model of the feature says, else "procrustes".
         feature_options, matcher_options, depth_options, solver_options: options of these parts.
         weights, encoder: of MicKey, names or files.
@@ -93,7 +94,7 @@ class Method(CheckedOptions):
 
     def _named_parts(self) -> tuple[Extractor | None, Matcher | PairModel | None]:
         """The extractor, and the matcher or pair model where one is named."""
-        matching = None if self.matcher is None else self._matching(self.matcher)
+        matching = None if self.matcher is None else self.find_matching()
         if isinstance(matching, PairModel):
             if self.feature is not None:
                 raise InputError(f"Matcher {self.matcher} makes its own keypoints: leave out the feature.")
@@ -115,9 +116,13 @@ class Method(CheckedOptions):
             options |= {"focal_correction": "resize"} if self.focal_correction == "resize" else {}
         return EXTRACTORS.create(name, self.hloc, **{**options, **self.feature_options})
 
-    def _matching(self, name: str) -> Matcher | PairModel:
-        """A matcher of features or a pair model: the table that has the name tells."""
-        options = dict(self.matcher_options)
+    def find_matching(self) -> Matcher | PairModel:
+        """The matcher of features or the pair model that ``matcher`` names: the table that has the name tells.
+
+        Raises:
+            InputError, MissingDependencyError: see ``resolve``.
+        """
+        name, options = self.matcher or "", dict(self.matcher_options)
         if name in MATCHERS.names:
             return MATCHERS.create(name, **options)
         if name in PAIR_MODELS.names or name.startswith(VISMATCH_PREFIX):
@@ -145,7 +150,7 @@ class Method(CheckedOptions):
         has_own = "depths" in extractor.datasets if extractor is not None else bool(pair_model and pair_model.has_depth)
         if self.depth is None:
             if not has_own:
-                choices = ", ".join(DEPTH_SOURCES.get(name).spec for name in DEPTH_SOURCES.names)
+                choices = ", ".join(SPECS.values())
                 raise InputError(f"{self.feature or self.matcher} has no depth of its own: choose a source, {choices}.")
             return None, None
         name, argument = split_spec(self.depth)

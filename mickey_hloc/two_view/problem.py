@@ -68,7 +68,7 @@ class ProblemBuilder:
         correspondences: see ``correspondences_for``.
         dual_softmax: turns descriptors into match probabilities (Eq. 3), for "descriptor_probability".
         depth_maps: give dense depth along, for solvers that refine on it.
-        focal_correction: "depth" multiplies MicKey's depth by f / f_train; with the others a UserWarning says by how much
+        focal_correction: "depth" multiplies MicKey's depth by f / f_train; with "none" a UserWarning says by how much
             depth will be off where f differs.
         device: where the problem's tensors are.
     """
@@ -98,7 +98,7 @@ class ProblemBuilder:
         """
         on_descriptors = self.correspondences == "descriptor_probability"
         if on_descriptors and (features.descriptors is None or features.keypoint_scores is None):
-            raise InputError(f"There are no descriptors and keypoint_scores of image '{name}'; extract MicKey's features.")
+            raise InputError(f"no descriptors and keypoint_scores of image '{name}'; extract MicKey's features")
         dense = self.depth_maps and depth is not None and camera.lens is None
         depth_map = depth.depth_map(name) if dense and depth is not None else None
         view = View(
@@ -125,8 +125,8 @@ class ProblemBuilder:
             count = len(data.view.keypoints)
             if len(indices) and indices[:, side].max() >= count:
                 raise InputError(
-                    f"The matches name keypoint {indices[:, side].max()} of an image that has {count} keypoints; match these "
-                    "features again."
+                    f"The matches name keypoint {indices[:, side].max()} of an image that has {count} keypoints; match "
+                    "these features again."
                 )
         order = np.lexsort((indices[:, 1], indices[:, 0]))  # whichever image was matched to which
         matched = torch.from_numpy(indices[order]).to(self.device)
@@ -148,7 +148,7 @@ class ProblemBuilder:
         if depth is not None:
             depths, learned = depth.depths(name, torch.from_numpy(features.keypoints)), depth.learned_focal(name)
         elif features.depths is None:
-            raise InputError(f"There are no depths with the features of image '{name}'; name a depth source.")
+            raise InputError(f"no depths with the features of image '{name}'; name a depth source")
         else:
             depths, learned = torch.from_numpy(features.depths), features.learned_focal
         if learned is None:

@@ -44,7 +44,7 @@ def solve_pair(
             return problem, RelativePose.failure(f"the {which} image has no keypoints (is it of a single colour?)")
     try:
         return problem, solver.solve(problem, seed)
-    except (torch.linalg.LinAlgError, np.linalg.LinAlgError, ArithmeticError) as error:
+    except (torch.linalg.LinAlgError, np.linalg.LinAlgError, ArithmeticError) as error:  # type: ignore[attr-defined]
         return problem, RelativePose.failure(f"the solver broke down on these numbers ({str(error).splitlines()[0]})")
 
 

@@ -1,29 +1,26 @@
-"""Queries in a mapped set of images: the map's points are made anew with the chosen feature and matcher, then queries
-are posed by hloc against them.
+"""``mickey-hloc localize-sfm``: queries in a mapped set of images.
 
-    python pipelines/localize.py datasets/house --map-model datasets/house/sfm --queries datasets/house/queries.txt \
-        --outputs outputs/house --feature mickey
+The map's points are made anew with the chosen feature and matcher, then hloc poses the queries against them.
 
 Metric poses from relative ones, without points: ``mickey-hloc poses`` and ``mickey-hloc localize``.
 """
 
-import argparse
-import sys
-from pathlib import Path, PurePosixPath
+from __future__ import annotations
 
-from mickey_hloc import register
-from mickey_hloc.cli.sfm import add_method_arguments
-from mickey_hloc.errors import InputError, MickeyHlocError
-from mickey_hloc.hloc_plugin import import_step
-from mickey_hloc.hloc_plugin.methods import choose_methods
-from mickey_hloc.hloc_plugin.steps import empty_model_dir, extract, find_images, make_pairs, match
-from mickey_hloc.io.cameras import COLMAP_CENTRE, Camera, read_cameras
-from mickey_hloc.io.colmap import read_colmap_model
-from mickey_hloc.io.files import atomic_path
-from mickey_hloc.io.poses import read_absolute_poses
+import argparse
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from mickey_hloc.cli.sfm import add_matching_arguments, chosen_matching
+from mickey_hloc.cli.vocabulary import add_output
+from mickey_hloc.errors import InputError
+
+if TYPE_CHECKING:
+    from mickey_hloc.io.cameras import Camera
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
     parser.add_argument("images", type=Path, help="folder that all image names are relative to")
     parser.add_argument(
         "--map-model", type=Path, required=True, help="COLMAP model with the poses of the mapped images"
@@ -31,17 +28,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queries", type=Path, required=True, help="lines 'name MODEL width height params' or 'name fx fy cx cy w h'"
     )
-    parser.add_argument("--outputs", type=Path, required=True, help="folder for everything that is made")
-    add_method_arguments(parser)
+    add_output(parser, "folder for everything that is made")
+    add_matching_arguments(parser)
     parser.add_argument("--map-pairs", default="exhaustive", help="exhaustive, sequential, a retrieval conf, or a file")
     parser.add_argument("--query-pairs", default="exhaustive", help="exhaustive, a retrieval conf, or a file")
     parser.add_argument("--num-matched", type=int, default=20, help="with a retrieval conf: how many similar images")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Exit status 0, or 1 where no query has a pose."""
+    from mickey_hloc.hloc_plugin import import_step, register
+    from mickey_hloc.hloc_plugin.steps import empty_model_dir, extract, find_images, make_pairs, match, method_name
+    from mickey_hloc.io.cameras import read_cameras
+    from mickey_hloc.io.colmap import read_colmap_model
+
     hloc = register(args.hloc)
     triangulation, localize_sfm = import_step(hloc, "triangulation"), import_step(hloc, "localize_sfm")
-    methods = choose_methods(hloc, args.feature, args.matcher, args.weights, args.encoder)
+    extractor, matching = chosen_matching(args).resolve_matching()
 
     references = sorted(image.name for image in read_colmap_model(args.map_model).images.values())
     cameras = {n: c for n, c in read_cameras(args.queries).cameras.items() if n not in references}
@@ -52,13 +55,11 @@ def run(args: argparse.Namespace) -> int:
     names, with_folder = names_in_results(queries)
 
     # Points of the map, from its poses and our matches.
-    num_matched = args.num_matched
-    map_pairs = make_pairs(hloc, args.map_pairs, args.images, args.outputs, references, num_matched=num_matched)
-    features = None
-    if methods.feature is not None:
-        features = extract(hloc, methods.feature, args.images, args.outputs, [*references, *queries])
-    map_features, map_matches = match(methods, map_pairs, args.images, args.outputs, features)
-    sfm_dir = empty_model_dir(args.outputs / f"map-{methods.name}")
+    num_matched, outputs = args.num_matched, args.output
+    map_pairs = make_pairs(hloc, args.map_pairs, args.images, outputs, references, num_matched=num_matched)
+    features = None if extractor is None else extract(extractor, args.images, outputs, [*references, *queries])
+    map_features, map_matches = match(hloc, matching, map_pairs, args.images, outputs, features)
+    sfm_dir = empty_model_dir(outputs / f"map-{method_name(extractor, matching)}")
     model = triangulation.main(
         sfm_dir,
         args.map_model,
@@ -73,12 +74,12 @@ def run(args: argparse.Namespace) -> int:
         return 1
 
     # Queries against these points.
-    query_pairs = make_pairs(hloc, args.query_pairs, args.images, args.outputs, queries, references, num_matched)
-    query_features, query_matches = match(methods, query_pairs, args.images, args.outputs, features, map_features)
-    results = args.outputs / f"results-{methods.name}-{query_pairs.stem}.txt"
+    query_pairs = make_pairs(hloc, args.query_pairs, args.images, outputs, queries, references, num_matched)
+    query_features, query_matches = match(hloc, matching, query_pairs, args.images, outputs, features, map_features)
+    results = outputs / f"results-{method_name(extractor, matching)}-{query_pairs.stem}.txt"
     localize_sfm.main(
         sfm_dir,
-        write_queries(args.outputs / "queries.txt", cameras),
+        write_queries(outputs / "queries.txt", cameras),
         query_pairs,
         query_features,
         query_matches,
@@ -91,6 +92,9 @@ def run(args: argparse.Namespace) -> int:
 
 def write_queries(path: Path, cameras: dict[str, Camera]) -> Path:
     """hloc's list of queries: ``name MODEL width height params``, in COLMAP's pixels."""
+    from mickey_hloc.io.cameras import COLMAP_CENTRE
+    from mickey_hloc.io.files import atomic_path
+
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for name, camera in cameras.items():
             K, lens = camera.intrinsics.K, camera.lens
@@ -114,18 +118,11 @@ def names_in_results(queries: list[str]) -> tuple[dict[str, str], bool]:
 
 def report(results: Path, names: dict[str, str]) -> int:
     """Print what became of the queries; exit status 1 where none has a pose."""
+    from mickey_hloc.io.poses import read_absolute_poses
+
     found = read_absolute_poses(results)
     print(f"{len(found)} of {len(names)} queries have a pose: {results}")
     for query, name in names.items():
         if name not in found:
             print(f"  no pose: {query}")
     return 0 if found else 1
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser)
-    try:
-        sys.exit(run(parser.parse_args()))
-    except MickeyHlocError as error:
-        sys.exit(f"{parser.prog}: {error}")

@@ -1,0 +1,93 @@
+"""``mickey-hloc benchmark grid``: methods x depth sources x solvers in one table, beside the paper's figures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mickey_hloc.cli.benchmark import add_run_arguments, path_argument, run_options, scene_argument
+from mickey_hloc.cli.vocabulary import add_hloc
+from mickey_hloc.errors import InputError
+
+if TYPE_CHECKING:
+    from mickey_hloc.benchmark.benches import Bench
+    from mickey_hloc.benchmark.grid import Grid
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The grid, its data, the run."""
+    parser.add_argument("grid", type=Path, metavar="GRID.yaml", help="what is combined, see configs/ablation")
+    path_argument(parser, "--dataset", "Map-free: the folder with the splits in it", "DIR")
+    path_argument(parser, "--pairs", "ScanNet: the list of pairs", "FILE")
+    path_argument(parser, "--images", "ScanNet: the folder of the images", "DIR")
+    scene_argument(parser)
+    parser.add_argument("--methods", nargs="+", metavar="LABEL", help="only these methods of the grid")
+    parser.add_argument(
+        "--submission", nargs="+", default=[], metavar="LABEL=FILE", help="further rows: zips or poses files of others"
+    )
+    add_hloc(parser)
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+    add_run_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status 0, or 1 where no row has figures."""
+    from mickey_hloc.benchmark.benches import MapFreeBench, ScanNetBench, paper_figures
+    from mickey_hloc.benchmark.grid import read_grid
+    from mickey_hloc.benchmark.runner import run_grid
+    from mickey_hloc.benchmark.table import table_columns, table_rows, write_tables
+    from mickey_hloc.benchmark.timing import device_name
+
+    grid = choose(read_grid(args.grid), args.methods, args.submission)
+    figures = paper_figures(grid.paper_table)
+    if args.jobs < 1:
+        raise InputError(f"--jobs is {args.jobs}; it is at least 1.")
+
+    outcomes = run_grid(grid, open_bench(grid, args), args.hloc, args.jobs)
+
+    bench_columns = (MapFreeBench if grid.benchmark == "mapfree" else ScanNetBench).columns
+    rows = table_rows(outcomes, figures)
+    columns = table_columns(bench_columns, rows)
+    notes = []
+    if grid.timing_pairs:
+        notes = [f"Matching: extraction of two images and matching, median of single pairs on {device_name()}."]
+    notes += [f"Paper: its table {grid.paper_table}, measured on its own data."] if figures else []
+    tables = write_tables(args.output, args.grid.stem, grid.title or args.grid.stem, rows, columns, notes)
+    print(tables[args.format], end="")
+    print(f"written to {args.output / args.grid.stem}.txt, .csv, .md, .json and .html", file=sys.stderr)
+    return 0 if any(not outcome.reason for outcome in outcomes) else 1
+
+
+def choose(grid: Grid, methods: list[str] | None, submissions: list[str]) -> Grid:
+    """The grid with fewer methods and more submissions.
+
+    Raises:
+        InputError: a method that the grid has not.
+    """
+    from mickey_hloc.benchmark.grid import SubmissionEntry
+    from mickey_hloc.evaluation.report import parse_labelled
+    from mickey_hloc.registry import unknown_name
+
+    for label in methods or []:
+        if label not in grid.methods:
+            raise unknown_name("method of the grid", label, grid.methods)
+    kept = {label: entry for label, entry in grid.methods.items() if methods is None or label in methods}
+    more = {label: SubmissionEntry(str(path)) for label, path in parse_labelled(submissions).items()}
+    return replace(grid, methods=kept, submissions={**grid.submissions, **more})
+
+
+def open_bench(grid: Grid, args: argparse.Namespace) -> Bench:
+    """The benchmark with its data."""
+    from mickey_hloc.benchmark.benches import MapFreeBench, ScanNetBench
+
+    options: dict[str, Any] = run_options(args)
+    if grid.benchmark == "mapfree":
+        if args.dataset is None:
+            raise InputError("This grid is of Map-free: say with --dataset where the data are.")
+        return MapFreeBench(grid, args.dataset, args.output, args.scenes, **options)
+    if args.pairs is None or args.images is None:
+        raise InputError("This grid is of ScanNet: say with --pairs and --images where the data are.")
+    return ScanNetBench(grid, args.pairs, args.images, args.output, args.scenes, **options)

@@ -1,0 +1,158 @@
+"""The arguments that several commands have: one word for one thing. Nothing heavy is imported: help must be fast."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mickey_hloc.errors import InputError
+from mickey_hloc.registry import parse_assignments, tables
+
+if TYPE_CHECKING:
+    from mickey_hloc.two_view.method import Method
+
+_SLOTS = ("feature", "matcher", "depth", "solver")
+
+
+def add_feature(parser: Any, default: str | None = "mickey") -> None:
+    """The choice of the keypoints."""
+    names = ", ".join(sorted(tables.FEATURES))
+    parser.add_argument(
+        "--feature",
+        default=default,
+        metavar="NAME",
+        help=f"{names}, a conf of hloc's extract_features, or package.module:Class (default: mickey)",
+    )
+    parser.add_argument("--weights", metavar="NAME|FILE", help="of MicKey, see `mickey-hloc weights list`")
+    parser.add_argument("--encoder", metavar="NAME|FILE", help="DINOv2 weights, for checkpoints that leave them out")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), help="of MicKey's encoder")
+
+
+def add_matcher(parser: Any, default: str | None = None) -> None:
+    """The choice of the matcher."""
+    names = ", ".join(sorted(tables.MATCHERS))
+    parser.add_argument(
+        "--matcher",
+        default=default,
+        metavar="NAME",
+        help=f"{names}, a conf of hloc's match_features or match_dense, vismatch-<name>, or package.module:Class "
+        f"(default: {default or 'what suits the feature'})",
+    )
+
+
+def add_depth(parser: Any) -> None:
+    """The choice of the depth source."""
+    from mickey_hloc.depth.table import SPECS
+
+    specs = ", ".join((SPECS | {"mickey": "mickey[:<weights or features.h5>]"}).values())
+    parser.add_argument(
+        "--depth", metavar="SPEC", help=f"{specs}, or package.module:Class (default: the feature's own)"
+    )
+
+
+def add_solver(parser: Any) -> None:
+    """The choice of the solver."""
+    parser.add_argument(
+        "--solver",
+        metavar="NAME",
+        help=f"{', '.join(tables.SOLVERS)}, or package.module:Class (default: what the weights of MicKey say, "
+        "else procrustes)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the solver's draws (default: %(default)s)")
+
+
+def add_options(parser: Any, what: str, example: str) -> None:
+    """Options by KEY=VALUE."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"an option of {what}, e.g. {example}; repeatable",
+    )
+    for alias in ("--solver-option", "--option"):
+        parser.add_argument(alias, action="append", dest="set", help=argparse.SUPPRESS)
+
+
+def add_hloc(parser: Any) -> None:
+    """The choice of the host."""
+    parser.add_argument("--hloc", default="hloc", help="which hloc runs what is not ours (default: %(default)s)")
+
+
+def add_output(parser: Any, help: str, metavar: str = "DIR", default: Path | None = None) -> None:
+    """Where the result goes; required unless there is a default."""
+    parser.add_argument(
+        "--output", type=Path, required=default is None, default=default, metavar=metavar, help=help, dest="output"
+    )
+
+
+def add_method(parser: argparse.ArgumentParser) -> None:
+    """A whole method: feature, matcher, depth, solver and their options."""
+    group = parser.add_argument_group("method")
+    add_feature(group, default=None)
+    add_matcher(group)
+    add_depth(group)
+    add_solver(group)
+    group.add_argument(
+        "--focal-correction",
+        default="none",
+        choices=("none", "depth", "resize"),
+        help="of MicKey's depth where the focal length is not that of its training (default: %(default)s)",
+    )
+    add_options(group, "the solver, or with feature., matcher., depth. in front of these", "max_error_m=0.05")
+    add_hloc(group)
+
+
+def chosen_method(args: argparse.Namespace) -> Method:
+    """The method of the arguments of ``add_method``.
+
+    Raises:
+        InputError: ``--set`` is no assignment.
+    """
+    from mickey_hloc.two_view.method import Method
+
+    options = slot_options(args.set, "solver")
+    return Method(
+        feature=args.feature,
+        matcher=args.matcher,
+        depth=args.depth,
+        solver=args.solver,
+        feature_options=options["feature"],
+        matcher_options=options["matcher"],
+        depth_options=options["depth"],
+        solver_options=options["solver"],
+        weights=args.weights,
+        encoder=args.encoder,
+        precision=args.precision,
+        device=args.device,
+        focal_correction=args.focal_correction,
+        hloc=args.hloc,
+        seed=args.seed,
+    )
+
+
+def slot_options(assignments: list[str], default: str) -> dict[str, dict[str, Any]]:
+    """Options by slot: ``feature.resize=1`` is the feature's, and what names no slot is that of ``default``.
+
+    Raises:
+        InputError: no assignment.
+    """
+    options: dict[str, dict[str, Any]] = {slot: {} for slot in _SLOTS}
+    for key, value in parse_assignments(assignments).items():
+        if key in _SLOTS:
+            if not isinstance(value, Mapping):
+                raise InputError(f"'{key}={value}' names no option of the {key}; write {key}.NAME=VALUE.")
+            options[key] |= value
+        else:
+            options[default][key] = value
+    return options
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(width, height) of a text like 1296x968."""
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"a width and a height like 1296x968 are needed, got '{text}'")
+    return int(width), int(height)

@@ -1,0 +1,48 @@
+"""The names of all parts: a new part is one new file and one new line here. Nothing but text, so help needs no torch.
+
+A name stands for ``package.module:Class``, with options of its own where it is a Preset. Names that are in no table may
+be dotted paths of the user's, and features and matchers may be those of an installed hloc.
+"""
+
+from __future__ import annotations
+
+from mickey_hloc.registry.slots import Preset
+
+_MICKEY = "mickey_hloc.features.mickey:MickeyExtractor"
+FEATURES: dict[str, str | Preset] = {
+    "mickey": _MICKEY,
+    "mickey-1024": Preset(_MICKEY, {"preprocessing": {"resize_max": 1024}}),
+    "mickey-small": Preset(_MICKEY, {"weights": "small"}),
+    "mickey_sc": Preset(_MICKEY, {"weights": "mickey_sc"}),
+    "sift": "mickey_hloc.features.sift:SiftExtractor",
+}
+
+_DUAL_SOFTMAX = "mickey_hloc.matching.mickey:DualSoftmaxMatcher"
+_NEAREST = "mickey_hloc.matching.nearest:NearestNeighbourMatcher"
+MATCHERS: dict[str, str | Preset] = {
+    "mickey": _DUAL_SOFTMAX,
+    "mickey-small": Preset(_DUAL_SOFTMAX, {"weights": "small"}),
+    "mickey_sc": Preset(_DUAL_SOFTMAX, {"weights": "mickey_sc"}),
+    "nn-mutual": Preset(_NEAREST, {"max_ratio": None}),
+    "nn-ratio": Preset(_NEAREST, {"max_ratio": 0.9}),
+}
+
+VISMATCH = "mickey_hloc.pair_models.vismatch:VismatchPairModel"
+VISMATCH_PREFIX = "vismatch-"
+# The matchers of the paper's tables and today's; any other one of the package goes by vismatch-<name> as well.
+_VISMATCH_NAMES = (
+    *("sift-nn", "orb-nn", "superglue", "silk", "dedode", "xfeat", "r2d2"),
+    *("sift-lightglue", "superpoint-lightglue", "disk-lightglue", "aliked-lightglue"),
+    *("loftr", "eloftr", "aspanformer", "matchformer", "roma", "tiny-roma", "romav2", "duster", "master"),
+)
+PAIR_MODELS: dict[str, str | Preset] = {
+    VISMATCH_PREFIX + name: Preset(VISMATCH, {"matcher": name}) for name in _VISMATCH_NAMES
+}
+
+SOLVERS: dict[str, str | Preset] = {
+    "probabilistic": "mickey_hloc.solvers.probabilistic:ProbabilisticSolver",
+    "procrustes": "mickey_hloc.solvers.procrustes:ProcrustesSolver",
+    "pnp": "mickey_hloc.solvers.pnp:PnPSolver",
+    "essential": "mickey_hloc.solvers.essential:EssentialSolver",
+    "joint": "mickey_hloc.solvers.joint:JointSolver",
+}
