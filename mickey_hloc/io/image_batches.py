@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.io.images import read_image, read_image_size
+from mickey_hloc.io.images import ExifTurn, read_image, read_image_size
 from mickey_hloc.io.text import read_rows
 
 Size = tuple[int, int]  # width, height
@@ -34,6 +34,7 @@ class Preprocessing:
         resize_max: px, larger images are shrunk to this longer side. None: no resizing.
         resize_force: smaller images are enlarged to it as well.
         interpolation: "cv2_area", "cv2_linear", "cv2_cubic", "pil_linear", ...; OpenCV's or Pillow's names.
+        exif_turn: photos that their EXIF orientation turns: "refuse" them, or "ignore" it and use the stored pixels.
     """
 
     globs: Sequence[str] = ("*.jpg", "*.png", "*.jpeg", "*.JPG", "*.PNG")
@@ -41,6 +42,7 @@ class Preprocessing:
     resize_max: int | None = None
     resize_force: bool = False
     interpolation: str = "cv2_area"
+    exif_turn: ExifTurn = "refuse"
 
     def __post_init__(self) -> None:
         if self.resize_max is not None and self.resize_max < 1:
@@ -171,7 +173,7 @@ def load_image(path: Path, preprocessing: Preprocessing) -> tuple[np.ndarray, Si
     Raises:
         InputError: it cannot be read, or only in part.
     """
-    image = read_image(path, upright=False)  # hloc's and COLMAP's pixels
+    image = read_image(path, preprocessing.exif_turn)
     size = (image.shape[1], image.shape[0])
     if preprocessing.grayscale:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

@@ -126,7 +126,7 @@ class TwoViewEstimator:
             raise InputError(f"Solver '{self.solver_name}' needs MicKey's probabilities; choose another for sift.")
         self.needs_model = options.feature == "mickey" or options.depth == "mickey"
         own_depth = options.depth == "mickey"
-        self.depth = None if own_depth else get_depth_source(options.depth, image_dir=image_dir, upright=True)
+        self.depth = None if own_depth else get_depth_source(options.depth, image_dir=image_dir)
 
     @cached_property
     def model(self) -> MicKey:
