@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mickey_hloc import estimate_poses, extract_features, match_features, match_images, sample_depths
+from mickey_hloc import estimate_poses, extract_features, match_features, match_images
 from mickey_hloc.benchmark.methods import Plan
 from mickey_hloc.benchmark.task import PoseTask
+from mickey_hloc.depth import sample_depths
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.intrinsics import Intrinsics
 from mickey_hloc.io.pair_keypoints import as_features_and_matches
