@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from mickey_hloc.depth import get_depth_source
+from mickey_hloc.depth.sources import get_depth_source
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.cameras import read_cameras

@@ -131,5 +131,5 @@ def match_pair(model: PairModel, image_dir: Path, pair: Pair) -> dict[str, np.nd
     Raises:
         InputError: an image cannot be read, or the model cannot process it.
     """
-    photos = [read_image(Path(image_dir) / name, upright=False) for name in pair]
+    photos = [read_image(Path(image_dir) / name, model.preprocessing.exif_turn) for name in pair]
     return match_photos(model, photos)

@@ -93,7 +93,7 @@ def pairs_from_thumbnails(scene: Path, queries: Sequence[str], references: Seque
 
 
 def _thumbnail(path: Path) -> np.ndarray:
-    grey = cv2.cvtColor(read_image(path, upright=False), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(read_image(path, "ignore"), cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, THUMBNAIL_SIZE, interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     small = small - small.mean()
     return small / max(float(np.linalg.norm(small)), 1e-6)

@@ -9,7 +9,8 @@ from typing import Any
 
 from mickey_hloc import estimate_poses, extract_features, match_features, match_images
 from mickey_hloc.benchmark.task import PoseTask
-from mickey_hloc.depth.sample_depths import sample_depths
+from mickey_hloc.depth import sample_depths
+from mickey_hloc.depth.sources import get_depth_source
 from mickey_hloc.features import Extractor
 from mickey_hloc.io.cameras import Camera, Cameras
 from mickey_hloc.io.files import atomic_path
@@ -111,17 +112,13 @@ def make_depths(task: PoseTask, parts: Parts) -> list[Path]:
     mickey = None if parts.depth_extractor is None else features_path(task, parts.depth_extractor)
     made = []
     for features in dict.fromkeys(part_files(task, parts, part)[0] for part in task.parts):
+        source = get_depth_source(
+            parts.depth, image_dir=task.images, features=mickey or features, **parts.method.depth_options
+        )
+        output = depths_path(task, parts, features)
         made.append(
-            sample_depths(
-                features,
-                parts.depth,
-                depths_path(task, parts, features),
-                task.images,
-                mickey,
-                task.names,
-                task.overwrite,
-                task.progress,
-                **parts.method.depth_options,
+            sample_depths.main(
+                features, source, output, names=task.names, overwrite=task.overwrite, progress=task.progress
             )
         )
     return made

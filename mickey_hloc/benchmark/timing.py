@@ -60,7 +60,7 @@ def matching_ms(task: PoseTask, parts: Parts, num_pairs: int) -> float | None:
 
 
 def _photo(task: PoseTask, name: str) -> Photo:
-    return Photo(name, read_image(task.images / name, upright=False), np.asarray(task.cameras[name].K))
+    return Photo(name, read_image(task.images / name, "ignore"), np.asarray(task.cameras[name].K))
 
 
 def device_name() -> str:

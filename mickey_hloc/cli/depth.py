@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
-from tqdm import tqdm
-
-from mickey_hloc.depth import SPECS, get_depth_source
-from mickey_hloc.depth.export import export_depth, photos
-from mickey_hloc.depth.png import check_suffix
+from mickey_hloc.depth.table import OWN_SPEC, SPECS
 from mickey_hloc.errors import InputError
-from mickey_hloc.io.correspondences import export_scene, matched_keypoints, write_correspondences
-from mickey_hloc.io.features import FeatureFile
-from mickey_hloc.io.matches import MatchFile
-from mickey_hloc.io.pairs import read_pairs
-from mickey_hloc.io.text import read_rows
+from mickey_hloc.registry import parse_assignments
 
+if TYPE_CHECKING:
+    from mickey_hloc.depth.base import DepthSource
+
+_CHOICES = ", ".join([*SPECS.values(), OWN_SPEC])
 _EPILOG = """\
 examples:
   mickey-hloc depth mickey --features feats-mickey.h5 --images mapfree/val --name mickey
       writes mapfree/val/s00460/seq0/frame_00000.mickey.png and so on: 16 bit, millimetres, 0 = unknown
   mickey-hloc depth transformers:depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf --images photos --name dav2
+  mickey-hloc depth png:kinect@5000 --images photos --name mm
+      from photos/a.kinect.png with 5000 units a metre, as in TUM's files, to photos/a.mm.png in millimetres
   mickey-hloc depth --features feats.h5 --matches matches.h5 --images mapfree/val --name mickey
       writes mapfree/val/s00460/correspondences_mickey.npz and so on: one block x0 y0 x1 y1 per query"""
 
@@ -32,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the step."""
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("source", nargs="?", help=f"write depth maps of this source: {', '.join(SPECS.values())}")
+    parser.add_argument("source", nargs="?", help=f"write depth maps of this source: {_CHOICES}")
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="the folder of the images")
     parser.add_argument("--name", required=True, help="name of the method in the files' names, e.g. mickey")
     parser.add_argument("--list", type=Path, metavar="FILE", help="only these images, one name a line")
@@ -41,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="write also the depth maps that exist")
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the source, e.g. device=cpu"
+    )
+    parser.add_argument(
+        "--exif",
+        choices=["refuse", "ignore"],
+        default="refuse",
+        help="photos that EXIF turns, for sources that look at them: refuse, or use the pixels as stored",
     )
     parser.add_argument("--matches", type=Path, metavar="H5", help="write correspondences of these matches")
     parser.add_argument(
@@ -54,9 +58,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a file or an argument that cannot be used.
     """
+    from mickey_hloc.depth.png import check_suffix
+
     check_suffix(args.name)
     if args.source is None and args.matches is None:
-        raise InputError(f"Nothing to write: give a depth source ({', '.join(SPECS.values())}) or --matches.")
+        raise InputError(f"Nothing to write: give a depth source ({_CHOICES}) or --matches.")
     if args.matches is not None and args.features is None:
         raise InputError("--matches needs --features, the file with the keypoints that were matched.")
     if args.pairs is not None and args.matches is None:
@@ -69,9 +75,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write_depth(args: argparse.Namespace) -> None:
-    if args.source.partition(":")[::2] == ("png", args.name) and args.out is None:
+    from mickey_hloc.depth.export import export_depth, photos
+    from mickey_hloc.depth.png import PngDepth
+    from mickey_hloc.io.text import read_rows
+
+    source = _make_source(args)
+    if isinstance(source, PngDepth) and source.suffix == args.name and args.out is None:
         raise InputError(f"'{args.source}' would be written onto itself; choose another --name or --out.")
-    source = get_depth_source(args.source, args.images, args.features, **_options(args.option))
     if args.list is not None:
         names = [row[0] for _, row in read_rows(args.list, "image list")]
     else:
@@ -81,20 +91,27 @@ def _write_depth(args: argparse.Namespace) -> None:
     print(f"; {result.known:.1%} of their pixels have a depth" if result.written else "")
 
 
-def _options(items: list[str]) -> dict[str, Any]:
-    options = {}
-    for item in items:
-        key, separator, value = item.partition("=")
-        if not (key and separator):
-            raise InputError(f"--option is written KEY=VALUE, got '{item}'.")
-        try:
-            options[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            options[key] = value
-    return options
+def _make_source(args: argparse.Namespace) -> DepthSource:
+    from mickey_hloc.depth.sources import DEPTH_SOURCES, get_depth_source, split_spec
+
+    options: dict[str, Any] = parse_assignments(args.option)
+    for name, argument in (("image_dir", "--images"), ("features", "--features")):
+        if name in options:
+            raise InputError(f"{name} is no option of a depth source: write {argument}.")
+    known = [field.name for field in fields(DEPTH_SOURCES.get(split_spec(args.source)[0]).Options)]
+    if args.exif != "refuse" and "exif_turn" in known:  # other sources use the pixels as stored anyway
+        options.setdefault("exif_turn", args.exif)
+    return get_depth_source(args.source, args.images, args.features, **options)
 
 
 def _write_correspondences(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from mickey_hloc.io.correspondences import export_scene, matched_keypoints, write_correspondences
+    from mickey_hloc.io.features import FeatureFile
+    from mickey_hloc.io.matches import MatchFile
+    from mickey_hloc.io.pairs import read_pairs
+
     out = args.images if args.out is None else args.out
     with FeatureFile(args.features) as features, MatchFile(args.matches) as matches:
         if args.pairs is not None:

@@ -167,7 +167,7 @@ class PairDataset(Dataset[dict[str, Any]]):
         """(3, H, W) float32 in [0, 1]."""
         camera = self.table.intrinsics[image]
         path = self.table.root / self.table.names[image]
-        pixels = read_image(path, upright=False)
+        pixels = read_image(path, "ignore")
         camera.check_size(pixels.shape[1], pixels.shape[0], path, "this data set")
         pixels = np.ascontiguousarray(fit_image(pixels, self.size_wh))
         if self.augmentation.photometric is not None and version > 0:

@@ -1,54 +1,43 @@
-"""Metric depth sources: depth at keypoints, wherever it comes from."""
+"""Metric depth sources: depth at keypoints, wherever it comes from.
 
-from pathlib import Path
-from typing import Any
+All but ``SPECS``, how sources are written, is loaded when first asked for: help texts need no torch.
+"""
 
-from mickey_hloc.depth.base import DepthContext, DepthSource
-from mickey_hloc.errors import InputError
-from mickey_hloc.registry import Registry
+import importlib
+from typing import TYPE_CHECKING, Any
 
-DEPTH_SOURCES: Registry[DepthSource] = Registry(
-    "depth source",
-    DepthSource,
-    {
-        "constant": "mickey_hloc.depth.constant:ConstantDepth",
-        "mickey": "mickey_hloc.depth.mickey:MickeyDepth",
-        "npz": "mickey_hloc.depth.npz:NpzDepth",
-        "png": "mickey_hloc.depth.png:PngDepth",
-        "transformers": "mickey_hloc.depth.transformers:TransformersDepth",
-    },
-)
+from mickey_hloc.depth.table import OWN_SPEC, SPECS
 
-# How each source is written on the command line.
-SPECS = {
-    "constant": "constant:<metres>",
-    "mickey": "mickey[:<features.h5>]",
-    "npz": "npz:<file>",
-    "png": "png:<suffix>",
-    "transformers": "transformers:<folder or hub id>",
+if TYPE_CHECKING:
+    from mickey_hloc.depth.base import DepthSource as DepthSource
+    from mickey_hloc.depth.dense import DenseDepthSource as DenseDepthSource
+    from mickey_hloc.depth.dense import DenseOptions as DenseOptions
+    from mickey_hloc.depth.sources import DEPTH_SOURCES as DEPTH_SOURCES
+    from mickey_hloc.depth.sources import get_depth_source as get_depth_source
+
+_EXPORTS = {
+    "DEPTH_SOURCES": "mickey_hloc.depth.sources",
+    "DenseDepthSource": "mickey_hloc.depth.dense",
+    "DenseOptions": "mickey_hloc.depth.dense",
+    "DepthSource": "mickey_hloc.depth.base",
+    "get_depth_source": "mickey_hloc.depth.sources",
 }
+__all__ = [
+    "DEPTH_SOURCES",
+    "OWN_SPEC",
+    "SPECS",
+    "DenseDepthSource",
+    "DenseOptions",
+    "DepthSource",
+    "get_depth_source",
+]
 
 
-def get_depth_source(
-    spec: str, image_dir: Path | None = None, features: Path | None = None, upright: bool = False, **options: Any
-) -> DepthSource:
-    """A depth source by its spec, e.g. ``get_depth_source("png:sensor", image_dir=folder)``.
-
-    Args:
-        spec: ``name`` or ``name:argument``, see ``SPECS``.
-        image_dir: the folder that image names are relative to.
-        features: a features file with depths, for ``mickey``.
-        upright: see ``DepthContext``.
-        options: named options of the source.
-
-    Raises:
-        InputError: an unknown name or option (the message lists the known ones), a bad argument, or something needed
-            that is not given.
-    """
-    name, _, argument = spec.partition(":")
-    if name not in DEPTH_SOURCES.names:
-        raise InputError(f"Unknown depth source '{spec}'; choose one of: {', '.join(SPECS.values())}.")
-    return DEPTH_SOURCES.get(name).create(argument, DepthContext(image_dir, features, upright), options)
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'mickey_hloc.depth' has no attribute {name!r}")
+    return getattr(importlib.import_module(_EXPORTS[name]), name)
 
 
-__all__ = ["DEPTH_SOURCES", "SPECS", "DepthContext", "DepthSource", "get_depth_source"]
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_EXPORTS])

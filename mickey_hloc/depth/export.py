@@ -11,8 +11,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from mickey_hloc.depth.base import DepthSource
-from mickey_hloc.depth.dense import image_path
+from mickey_hloc.depth.base import DepthSource, image_path
 from mickey_hloc.depth.png import depth_paths
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import atomic_path

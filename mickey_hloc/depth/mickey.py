@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from mickey_hloc.depth.base import DepthContext, DepthSource
-from mickey_hloc.depth.dense import check_positive, image_path
+from mickey_hloc.depth.base import DepthSource
+from mickey_hloc.depth.dense import require_positive
 from mickey_hloc.depth.sampling import pixel_grid, resize_depth_map
 from mickey_hloc.depth.scattered import interpolate_depths, typical_spacing
 from mickey_hloc.errors import InputError
-from mickey_hloc.io.features import FeatureFile
+from mickey_hloc.io.checksum import sha256
+from mickey_hloc.io.features import TRAINING_FOCAL_KEY, FeatureFile, LearnedFocal
 from mickey_hloc.io.images import read_image_size
-from mickey_hloc.registry import make_options
+from mickey_hloc.io.origin import ORIGIN_KEY
+from mickey_hloc.registry import CheckedOptions
 
 
 @dataclass(frozen=True)
-class MickeyOptions:
+class MickeyOptions(CheckedOptions):
     """Attributes: max_distance_px: farther from every usable keypoint depth is unknown; None: twice their spacing."""
 
     max_distance_px: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.max_distance_px is not None:
-            check_positive("max_distance_px", self.max_distance_px)
+            require_positive(self, "max_distance_px")
 
 
 @dataclass(frozen=True, eq=False)
 class DepthSamples:
-    """Attributes: keypoints: (M, 2) pixels. depths: (M,) metres. image_size: (width, height), where known."""
+    """What MicKey says of one image.
+
+    Attributes:
+        keypoints: (M, 2) pixels.
+        depths: (M,) metres.
+        image_size: (width, height), where known.
+        learned_focal: at which focal length the depths were learned, where known.
+    """
 
     keypoints: Tensor
     depths: Tensor
     image_size: tuple[int, int] | None = None
+    learned_focal: LearnedFocal | None = None
 
 
 class MickeyDepth(DepthSource):
@@ -46,35 +59,49 @@ class MickeyDepth(DepthSource):
     The map is as fine as the keypoints stored: a file with all of MicKey's cells gives its whole low-resolution map.
     """
 
+    Options: ClassVar[type] = MickeyOptions
+    options: MickeyOptions
+
     def __init__(
         self,
-        source: Path | Mapping[str, DepthSamples],
+        source: str | Path | Mapping[str, DepthSamples] = "",
+        /,
         image_dir: Path | None = None,
-        upright: bool = False,
+        features: Path | None = None,
         **options: Any,
     ) -> None:
-        self.options = make_options(MickeyOptions, options, where="depth source MickeyDepth")
-        self.source = source if isinstance(source, Mapping) else Path(source)
-        self.image_dir, self.upright = image_dir, upright
+        argument = "" if isinstance(source, Mapping) else str(source)
+        super().__init__(argument, image_dir=image_dir, features=features, **options)
+        if isinstance(source, Mapping):
+            self.source: Path | Mapping[str, DepthSamples] = source
+        elif argument or self.features is not None:
+            self.source = Path(argument) if argument else Path(str(self.features))
+        else:
+            raise self._needs("a features file of MicKey: write mickey:<features.h5>")
 
-    @classmethod
-    def create(cls, argument: str, context: DepthContext, options: dict[str, Any]) -> MickeyDepth:
-        path = Path(argument) if argument else context.features
-        if path is None:
-            raise InputError("Depth source 'mickey' needs a features file of MicKey: write mickey:<features.h5>.")
-        return cls(path, context.image_dir, upright=context.upright, **options)
+    @property
+    def training_focal_px(self) -> float | None:
+        if isinstance(self.source, Mapping):
+            found = {samples.learned_focal for samples in self.source.values()} - {None}
+            return found.pop().training_focal_px if len(found) == 1 else None  # type: ignore[union-attr]
+        with FeatureFile(self.source) as file:
+            told = file.attributes.get(TRAINING_FOCAL_KEY)
+        return None if told is None else float(told)  # type: ignore[arg-type]
 
-    def depths(self, image_name: str, keypoints: Tensor) -> Tensor:
+    def learned_focal(self, image_name: str) -> LearnedFocal | None:
+        return self._samples(image_name).learned_focal
+
+    def _depths(self, image_name: str, keypoints: Tensor) -> Tensor:
         return self._at(self._samples(image_name), keypoints)
 
     def _at(self, samples: DepthSamples, keypoints: Tensor) -> Tensor:
         return interpolate_depths(samples.keypoints, samples.depths, keypoints, self.options.max_distance_px)
 
-    def depth_map(self, image_name: str) -> Tensor | None:
+    def _depth_map(self, image_name: str) -> Tensor | None:
         samples = self._samples(image_name)
         size = samples.image_size
         if size is None and self.image_dir is not None:
-            size = read_image_size(image_path(self.image_dir, image_name), self.upright)
+            size = read_image_size(self.image_path(image_name))
         if size is None:
             return None
         # Some places between two samples are enough: finer ones come from a bilinear step, much faster.
@@ -91,12 +118,40 @@ class MickeyDepth(DepthSource):
         with FeatureFile(self.source) as file:
             return file.names()
 
+    def _argument_identity(self) -> Any:
+        if isinstance(self.source, Mapping):
+            return {"sha256": _checksum(self.source)}
+        with FeatureFile(self.source) as file:
+            origin = file_origin(file)
+        # A file that says how it was made may get more images without changing the depth of those it has.
+        return {"sha256": sha256(self.source)} if origin is None else {"origin": origin}
+
     def _samples(self, image_name: str) -> DepthSamples:
         if not isinstance(self.source, Mapping):
             return read_depth_samples(self.source, image_name)
         if image_name not in self.source:
             raise InputError(f"No MicKey keypoints for image '{image_name}'; run the model on it first.")
         return self.source[image_name]
+
+
+def file_origin(file: FeatureFile) -> Any:
+    """What a features file says of its making, as plain values; None where it says nothing, as hloc's do."""
+    told = file.attributes.get(ORIGIN_KEY)
+    if not isinstance(told, str):
+        return None
+    try:
+        return json.loads(told)
+    except json.JSONDecodeError:
+        return told
+
+
+def _checksum(samples: Mapping[str, DepthSamples]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(samples):
+        found = samples[name]
+        digest.update(f"{name} {found.image_size} {len(found.depths)}\n".encode())
+        digest.update(found.keypoints.cpu().numpy().tobytes() + found.depths.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def read_depth_samples(path: Path, image_name: str) -> DepthSamples:
@@ -112,4 +167,9 @@ def read_depth_samples(path: Path, image_name: str) -> DepthSamples:
             f"{path} has no depths for image '{image_name}'; only MicKey's features carry depth, choose such a file or "
             "another depth source."
         )
-    return DepthSamples(torch.from_numpy(features.keypoints), torch.from_numpy(features.depths), features.image_size)
+    return DepthSamples(
+        torch.from_numpy(features.keypoints),
+        torch.from_numpy(features.depths),
+        features.image_size,
+        features.learned_focal,
+    )

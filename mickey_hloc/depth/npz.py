@@ -11,15 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from mickey_hloc.depth.base import DepthContext
-from mickey_hloc.depth.dense import (
-    MAX_PIXELS,
-    DenseDepthSource,
-    DenseOptions,
-    as_depth_map,
-    check_positive,
-    check_resolution,
-)
+from mickey_hloc.depth.base import as_metres
+from mickey_hloc.depth.dense import MAX_PIXELS, DenseDepthSource, DenseOptions, check_resolution, require_positive
 from mickey_hloc.errors import InputError
 
 
@@ -32,7 +25,7 @@ class NpzOptions(DenseOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.metres_per_unit is not None:
-            check_positive("metres_per_unit", self.metres_per_unit)
+            require_positive(self, "metres_per_unit")
 
 
 class NpzDepth(DenseDepthSource):
@@ -42,24 +35,20 @@ class NpzDepth(DenseDepthSource):
     (scene/frame, frame): a file keyed by bare frame names is taken to belong to the one scene that it is asked about.
     """
 
-    Options: ClassVar[type[DenseOptions]] = NpzOptions
+    Options: ClassVar[type] = NpzOptions
     options: NpzOptions
 
-    def __init__(self, path: Path, image_dir: Path, upright: bool = False, **options: Any) -> None:
-        super().__init__(image_dir, upright, **options)
-        self.path = Path(path)
+    def __init__(
+        self, argument: str | Path = "", /, image_dir: Path | None = None, features: Path | None = None, **options: Any
+    ) -> None:
+        super().__init__(str(argument), image_dir=image_dir, features=features, **options)
+        if not self.argument:
+            raise self._needs_argument()
+        self.path = Path(self.argument)
         with self._open() as file:
             self._keys = set(file.files)
 
-    @classmethod
-    def create(cls, argument: str, context: DepthContext, options: dict[str, Any]) -> NpzDepth:
-        if not argument:
-            raise InputError("Depth source 'npz' needs its file; write npz:<file>.")
-        if context.image_dir is None:
-            raise InputError(f"Depth source 'npz:{argument}' needs the image folder, to know the images' sizes.")
-        return cls(Path(argument), context.image_dir, upright=context.upright, **options)
-
-    def load(self, image_name: str, image_size: tuple[int, int]) -> Tensor:
+    def _load_map(self, image_name: str, image_size: tuple[int, int]) -> Tensor:
         key = next((name for name in frame_keys(image_name) if name in self._keys), None)
         if key is None:
             raise InputError(f"{self.path} has no depth for image '{image_name}'; it has {self._example()}.")
@@ -74,7 +63,7 @@ class NpzDepth(DenseDepthSource):
                 f"{self.path}: the array '{key}' is {values.dtype} of shape {values.shape}, wanted numbers, H x W."
             )
         unit = self.options.metres_per_unit or (1.0 if values.dtype.kind == "f" else 0.001)
-        depth_map = as_depth_map(values.astype(np.float64) * unit)
+        depth_map = as_metres(values.astype(np.float64) * unit)
         check_resolution(f"{self.path}: the array '{key}'", depth_map, image_size)
         return depth_map
 

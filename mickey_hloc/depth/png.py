@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from dataclasses import dataclass
@@ -13,16 +14,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from mickey_hloc.depth.base import DepthContext
-from mickey_hloc.depth.dense import (
-    MAX_PIXELS,
-    DenseDepthSource,
-    DenseOptions,
-    as_depth_map,
-    check_positive,
-    check_resolution,
-    image_path,
-)
+from mickey_hloc.depth.base import as_metres
+from mickey_hloc.depth.dense import MAX_PIXELS, DenseDepthSource, DenseOptions, check_resolution, require_positive
 from mickey_hloc.errors import InputError
 
 UNKNOWN = (0, 65535)  # 7-Scenes writes 65535 for "no measurement"; as millimetres it is only ever a saturated value
@@ -36,41 +29,68 @@ class PngOptions(DenseOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive("metres_per_unit", self.metres_per_unit)
+        require_positive(self, "metres_per_unit")
 
 
 class PngDepth(DenseDepthSource):
     """``png:<suffix>``: frame_00000.jpg has its depth in frame_00000.<suffix>.png, 16 bit, millimetres, 0 = unknown.
 
+    ``png:<suffix>@<units per metre>`` for files in another unit: 5000 for TUM, 256 for KITTI, 1 for metres.
     For 7-Scenes and ScanNet, frame-000000.color.png finds frame-000000.depth.<suffix>.png and frame-000000.<suffix>.png
     (suffix ``depth`` is the sensor there). PGM files of the same names are read as well.
     """
 
-    Options: ClassVar[type[DenseOptions]] = PngOptions
+    Options: ClassVar[type] = PngOptions
     options: PngOptions
 
-    def __init__(self, suffix: str, image_dir: Path, upright: bool = False, **options: Any) -> None:
-        super().__init__(image_dir, upright, **options)
-        check_suffix(suffix)
-        self.suffix = suffix
+    def __init__(
+        self, argument: str = "", /, image_dir: Path | None = None, features: Path | None = None, **options: Any
+    ) -> None:
+        self.suffix, units_per_metre = split_unit(argument)
+        if units_per_metre is not None:
+            if "metres_per_unit" in options:
+                raise InputError(
+                    f"'png:{argument}' and the option metres_per_unit both say what the unit is; leave out one of them."
+                )
+            options["metres_per_unit"] = 1.0 / units_per_metre
+        super().__init__(argument, image_dir=image_dir, features=features, **options)
 
-    @classmethod
-    def create(cls, argument: str, context: DepthContext, options: dict[str, Any]) -> PngDepth:
-        if context.image_dir is None:
-            raise InputError(f"Depth source 'png:{argument}' needs the image folder that the files lie in.")
-        return cls(argument, context.image_dir, upright=context.upright, **options)
+    def _argument_identity(self) -> str:
+        return self.suffix  # the unit is an option
 
-    def load(self, image_name: str, image_size: tuple[int, int]) -> Tensor:
-        candidates = depth_paths(image_path(self.image_dir, image_name), self.suffix)
+    def _load_map(self, image_name: str, image_size: tuple[int, int]) -> Tensor:
+        candidates = depth_paths(self.image_path(image_name), self.suffix)
         for path in candidates:
             if path.is_file():
                 depth_map = read_depth_png(path, self.options.metres_per_unit)
                 check_resolution(str(path), depth_map, image_size)
                 return depth_map
         raise InputError(
-            f"No depth file for image '{image_name}': expected {candidates[0]} (16-bit PNG, millimetres); "
-            f"write it there or choose another suffix than '{self.suffix}'."
+            f"No depth file for image '{image_name}': expected {candidates[0]} (16-bit PNG, millimetres or as the unit "
+            f"says); write it there or choose another suffix than '{self.suffix}'."
         )
+
+
+def split_unit(argument: str) -> tuple[str, float | None]:
+    """The suffix and the units per metre of ``<suffix>[@<units per metre>]``; None where it gives no unit.
+
+    Raises:
+        InputError: the suffix cannot be part of a file's name, or the unit is no positive number.
+    """
+    suffix, at, text = argument.partition("@")
+    check_suffix(suffix)
+    if not at:
+        return suffix, None
+    try:
+        units = float(text)
+    except ValueError:
+        units = math.nan
+    if not (0 < units < math.inf and 1.0 / units < math.inf):
+        raise InputError(
+            f"'png:{argument}': what stands behind the @ must be the number of units in a metre, e.g. 1000 for "
+            "millimetres, 5000 for TUM, 256 for KITTI or 1 for metres."
+        )
+    return suffix, units
 
 
 def check_suffix(suffix: str) -> None:
@@ -104,7 +124,7 @@ def read_depth_png(path: Path, metres_per_unit: float = 0.001) -> Tensor:
         InputError: the file is absent, truncated, absurdly large or not 16-bit grey.
     """
     values = _read_pgm(path) if path.suffix.lower() == ".pgm" else _read_png(path)
-    return as_depth_map(np.where(np.isin(values, UNKNOWN), np.nan, values * metres_per_unit))
+    return as_metres(np.where(np.isin(values, UNKNOWN), np.nan, values * metres_per_unit))
 
 
 def _read_png(path: Path) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mickey_hloc.depth.base import DepthContext
-from mickey_hloc.depth.dense import DenseDepthSource, DenseOptions, as_depth_map, check_positive, image_path
-from mickey_hloc.errors import InputError, MissingDependencyError, WeightsError
-from mickey_hloc.io.images import read_image
+from mickey_hloc.depth.dense import DenseDepthSource, DenseOptions, require_positive
+from mickey_hloc.depth.transformers_models import folder_checksum, load_config, load_network
+from mickey_hloc.errors import InputError, WeightsError
+from mickey_hloc.io.images import ExifTurn, read_image
 
 # Model types whose every published model gives metres; the others say it in their configuration or not at all.
 METRIC_TYPES = frozenset({"depth_pro", "glpn", "tipsv2_dpt", "zoedepth"})
@@ -36,53 +37,78 @@ class TransformersOptions(DenseOptions):
             example a DPT fine-tuned by yourself.
         inverse_scale, inverse_shift: depth = 1 / (inverse_scale * output + inverse_shift) metres, for models of
             inverse depth whose scale and shift are known, such as DPT-hybrid fine-tuned on NYU or KITTI.
+        exif_turn: what happens to a photo that its EXIF orientation turns: "refuse" it, or "ignore" the orientation
+            and predict from the pixels as stored.
     """
 
     device: str = "auto"
     metric: bool = False
     inverse_scale: float | None = None
     inverse_shift: float = 0.0
+    exif_turn: ExifTurn = "refuse"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.inverse_scale is not None:
-            check_positive("inverse_scale", self.inverse_scale)
+            require_positive(self, "inverse_scale")
 
 
 class TransformersDepth(DenseDepthSource):
     """``transformers:<folder or hub id>``: Depth Anything V2 metric, Depth Pro, ZoeDepth, GLPN, metric DPT.
 
     The networks predict for the camera that they were trained for, or guess the camera from the image; K is not used.
+    The configuration is read when the source is made, the weights when they are first needed.
+
+    Raises:
+        MissingDependencyError: transformers is not installed.
+        InputError: the model's output is not in metres.
+        WeightsError: the model cannot be found or loaded.
     """
 
-    Options: ClassVar[type[DenseOptions]] = TransformersOptions
+    Options: ClassVar[type] = TransformersOptions
     options: TransformersOptions
+    costly = True
+    without_effect = frozenset({"remember", "device", "exif_turn"})
 
-    def __init__(self, model: str, image_dir: Path, upright: bool = False, **options: Any) -> None:
-        """Load the network.
-
-        Raises:
-            MissingDependencyError: transformers is not installed.
-            InputError: the model's output is not in metres.
-            WeightsError: the model cannot be found or loaded.
-        """
-        super().__init__(image_dir, upright, **options)
-        auto = self.options.device == "auto"
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu") if auto else self.options.device
-        self.processor, self.model = _load(model, self.options)
-        self.model.to(self.device)
-
-    @classmethod
-    def create(cls, argument: str, context: DepthContext, options: dict[str, Any]) -> TransformersDepth:
+    def __init__(
+        self, argument: str = "", /, image_dir: Path | None = None, features: Path | None = None, **options: Any
+    ) -> None:
+        super().__init__(argument, image_dir=image_dir, features=features, **options)
         if not argument:
-            raise InputError("Depth source 'transformers' needs a model; write transformers:<folder or hub id>.")
-        if context.image_dir is None:
-            raise InputError(f"Depth source 'transformers:{argument}' needs the folder of the images.")
-        return cls(argument, context.image_dir, upright=context.upright, **options)
+            raise self._needs_argument()
+        self.config = load_config(argument)
+        check_metric(self.config, argument, self.options)
 
-    def load(self, image_name: str, image_size: tuple[int, int]) -> Tensor:
-        path = image_path(self.image_dir, image_name)
-        image = read_image(path, self.upright)
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        if self.options.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.options.device)
+
+    @cached_property
+    def _network(self) -> tuple[Any, Any]:
+        """The image processor and the network."""
+        processor, model = load_network(self.argument, self._revision)
+        try:
+            return processor, model.to(self.device)
+        except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA
+            raise WeightsError(f"The depth network cannot run on device '{self.options.device}': {error}.") from error
+
+    @property
+    def _revision(self) -> str | None:
+        """The commit that the configuration was read at; None for folders."""
+        return getattr(self.config, "_commit_hash", None)
+
+    def _argument_identity(self) -> Any:
+        if Path(self.argument).is_dir():
+            return {"sha256": folder_checksum(Path(self.argument))}
+        return {"model": self.argument, "revision": self._revision}
+
+    def _load_map(self, image_name: str, image_size: tuple[int, int]) -> Tensor:
+        path = self.image_path(image_name)
+        image = read_image(path, self.options.exif_turn)
+        _ = self._network  # what is wrong with it is no fault of the image
         try:
             depth_map = self._predict(image)
         except (RuntimeError, ValueError) as error:
@@ -92,17 +118,18 @@ class TransformersDepth(DenseDepthSource):
             ) from error
         if self.options.inverse_scale is not None:
             depth_map = 1.0 / (self.options.inverse_scale * depth_map + self.options.inverse_shift)
-        return as_depth_map(depth_map)
+        return depth_map
 
     def _predict(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 -> (H, W) the network's output at the image's resolution, on the CPU."""
+        processor, model = self._network
         size = [image.shape[:2]]
         # An array with its axis order said: a very narrow image would otherwise be taken for channels first.
-        inputs = self.processor(images=image.copy(), input_data_format="channels_last", return_tensors="pt")
+        inputs = processor(images=image.copy(), input_data_format="channels_last", return_tensors="pt")
         with torch.inference_mode():
-            output = self.model(**inputs.to(self.device))
-            sizes = {"source_sizes": size} if self.model.config.model_type == "zoedepth" else {}
-            result = self.processor.post_process_depth_estimation(output, target_sizes=size, **sizes)
+            output = model(**inputs.to(self.device))
+            sizes = {"source_sizes": size} if model.config.model_type == "zoedepth" else {}
+            result = processor.post_process_depth_estimation(output, target_sizes=size, **sizes)
         # A clone made outside of inference mode: the caller's arithmetic may need gradients elsewhere.
         return result[0]["predicted_depth"].float().cpu().clone().reshape(image.shape[:2])
 
@@ -132,45 +159,3 @@ def check_metric(config: Any, name: str, options: TransformersOptions) -> None:
             f"'{name}' ({kind}) does not say that its depth is in metres; models of this type usually predict inverse "
             f"depth up to scale and shift: {remedy}, or set metric=true if you know it."
         )
-
-
-def _load(name: str, options: TransformersOptions) -> tuple[Any, Any]:
-    """The image processor and the network, in evaluation mode and float32."""
-    try:
-        import transformers
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Depth source 'transformers' needs the package: pip install 'mickey-hloc[depth]'."
-        ) from error
-    local = Path(name).is_dir()
-    if not local and not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name):
-        raise WeightsError(f"No folder '{name}', nor is it the id of a model on the hub (owner/name).")
-    # Code that comes with a model is never run (trust_remote_code stays False).
-    arguments = {"local_files_only": local}
-    try:
-        config = transformers.AutoConfig.from_pretrained(name, **arguments)
-        if type(config) not in transformers.MODEL_FOR_DEPTH_ESTIMATION_MAPPING:
-            raise WeightsError(f"'{name}' is no depth network: its type is '{config.model_type}'.")
-        check_metric(config, name, options)
-        processor = transformers.AutoImageProcessor.from_pretrained(name, **arguments)
-        model, report = transformers.AutoModelForDepthEstimation.from_pretrained(
-            name, output_loading_info=True, **arguments
-        )
-    except InputError:
-        raise
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, _safetensors_error()) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise WeightsError(f"'{name}' cannot be loaded as a depth model of transformers: {first_line}") from error
-    # transformers only warns here and goes on with random numbers.
-    lacking = sorted({str(key) for kind in ("missing_keys", "mismatched_keys") for key in report.get(kind, ())})
-    if lacking:
-        raise WeightsError(
-            f"'{name}' lacks {len(lacking)} weights of its network, such as '{lacking[0]}'; get it again."
-        )
-    return processor, model.float().eval()
-
-
-def _safetensors_error() -> type[Exception]:
-    from safetensors import SafetensorError
-
-    return SafetensorError

@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.io.images import read_image, read_image_size
+from mickey_hloc.io.images import ExifTurn, read_image, read_image_size
 from mickey_hloc.io.text import read_rows
 from mickey_hloc.registry import CheckedOptions, require
 
@@ -36,6 +36,7 @@ class Preprocessing(CheckedOptions):
             network was trained on; extractors look it up.
         resize_force: smaller images are enlarged to it as well.
         interpolation: "cv2_area", "cv2_linear", "cv2_cubic", "pil_linear", ...; OpenCV's or Pillow's names.
+        exif_turn: photos that their EXIF orientation turns: "refuse" them, or "ignore" it and use the stored pixels.
     """
 
     globs: Sequence[str] = ("*.jpg", "*.png", "*.jpeg", "*.JPG", "*.PNG")
@@ -43,6 +44,7 @@ class Preprocessing(CheckedOptions):
     resize_max: int | Literal["trained"] | None = None
     resize_force: bool = False
     interpolation: str = "cv2_area"
+    exif_turn: ExifTurn = "refuse"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -155,7 +157,7 @@ def decoded_batches(
 
     def decode(name: str) -> tuple[np.ndarray, Size] | str:
         try:
-            image = read_image(image_dir / name, upright=False)  # hloc's and COLMAP's pixels
+            image = read_image(image_dir / name, preprocessing.exif_turn)
             size = (image.shape[1], image.shape[0])
             return prepare_image(image, preprocessing, network_sizes[name]), size
         except InputError as error:

@@ -1,71 +1,156 @@
-"""Reading images: RGB, upright, whole, or a sentence that says why not."""
+"""Reading images: RGB, pixels as stored, whole, or a sentence that says why not.
 
-import warnings
+Names and files mean the pixels as they are stored in the file, as in hloc and COLMAP; keypoints, intrinsics and depth
+maps belong to these. A photo whose EXIF orientation asks for a turn is refused unless the caller ignores it.
+"""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pycolmap
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from mickey_hloc.errors import InputError
 
-QUARTER_TURNS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+ExifTurn = Literal["refuse", "ignore"]
+
 _EXIF_IFD, _FOCAL_LENGTH_IN_35MM = 0x8769, 0xA405
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+# What undoes the turn of each EXIF orientation.
+_TURN_BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 
 
-def read_image(path: Path, upright: bool = True) -> np.ndarray:
-    """An image as RGB.
+def read_image(path: Path, exif_turn: ExifTurn = "refuse") -> np.ndarray:
+    """An image as RGB, its pixels as the file stores them.
 
     Args:
-        upright: turn it by its EXIF orientation. hloc and COLMAP do not: their pixels are those of the file as stored.
+        exif_turn: what happens to a photo that its EXIF orientation turns: "refuse" it, or "ignore" the orientation,
+            for images whose poses and intrinsics belong to the stored pixels.
 
     Returns:
         (H, W, 3) uint8.
 
     Raises:
-        InputError: the file is missing, no image, truncated, or larger than Pillow's limit against bombs.
+        InputError: the file is missing, no image, truncated, larger than Pillow's limit against bombs, of 32 bit with
+            no known white, or has to be turned.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                return np.asarray(_to_rgb(ImageOps.exif_transpose(file) if upright else file))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist.") from error
-    except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not an image that can be read; convert it to JPEG or PNG.") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path} is too large to be a photo ({error}); resize it.") from error
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's words for damaged files
-        raise InputError(f"{path} cannot be read ({error}); it may be truncated: copy it again.") from error
+    if exif_turn not in ("refuse", "ignore"):
+        raise InputError(f"exif_turn must be refuse or ignore, got {exif_turn!r}.")
+    with _opened(Path(path)) as file:
+        pixels, most = file.width * file.height, Image.MAX_IMAGE_PIXELS
+        if most is not None and pixels > most:  # up to twice the limit Pillow only warns
+            raise Image.DecompressionBombError(f"{pixels} pixels, more than {most}")
+        orientation = _orientation(file, Path(path))
+        if orientation != 1 and exif_turn == "refuse":
+            raise InputError(
+                f"{path} has EXIF orientation {orientation}: it is shown turned, but keypoints, depth and intrinsics "
+                "belong to the pixels as stored; save the photo turned, or use the stored pixels with "
+                "exif_turn=ignore (--exif ignore)."
+            )
+        image = _to_rgb(file, path)
+        # Pillow turns a TIFF, and no other format, by itself.
+        if isinstance(file, TiffImagePlugin.TiffImageFile) and orientation != 1:
+            image = image.transpose(_TURN_BACK[orientation])
+        return np.asarray(image)
 
 
-def read_image_size(path: Path, upright: bool = False) -> tuple[int, int]:
-    """(width, height) from the file's header, as stored or, if ``upright``, as turned by its EXIF orientation.
+def read_image_size(path: Path) -> tuple[int, int]:
+    """(width, height) of the pixels as stored, from the file's header.
 
     Raises:
         InputError: no such file, or no image.
     """
+    with _opened(Path(path)) as image:
+        if isinstance(image, TiffImagePlugin.TiffImageFile):  # its size is that after the turn
+            return int(image.tag_v2[_TIFF_WIDTH]), int(image.tag_v2[_TIFF_HEIGHT])
+        return image.size
+
+
+def exif_orientation(path: Path) -> int:
+    """The EXIF orientation, 1 to 8, without decoding the pixels; 1, no turn, where there is none or an invalid one.
+
+    Raises:
+        InputError: no such file, or no image.
+    """
+    with _opened(Path(path)) as image:
+        return _orientation(image, Path(path))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The open file; what goes wrong with it in the block becomes an InputError."""
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if upright and image.getexif().get(ExifTags.Base.Orientation, 1) in QUARTER_TURNS:
-                width, height = height, width
-    except FileNotFoundError:
-        raise InputError(f"No image {path}; its size is needed to place the depth map on it.") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read as an image ({error}); replace the file.") from error
-    return width, height
+        with Image.open(path) as file:
+            yield file
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist.") from error
+    except UnidentifiedImageError as error:
+        raise InputError(
+            f"{path} is not an image or cannot be read as an image by Pillow; convert it to JPEG or PNG."
+        ) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(f"{path} is too large to be a photo ({error}); resize it.") from error
+    except (OSError, SyntaxError, ValueError, struct.error) as error:  # Pillow's words for damaged files
+        raise InputError(f"{path} cannot be read ({error}); it may be truncated: copy it again.") from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):  # Pillow would clip 16 bit to 8, not scale it
-        values = np.asarray(image, dtype=np.float64)
-        scale = 255.0 / 65535.0 if image.mode.startswith("I") else 255.0
-        return Image.fromarray((values * scale).clip(0, 255).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
+def _orientation(image: Image.Image, path: Path) -> int:
+    try:
+        # PngImageFile's own getexif decodes all pixels to find a chunk that stands behind them.
+        exif = Image.Image.getexif(image)
+        if image.format == "PNG" and ExifTags.Base.Orientation not in exif and (late := _png_exif(path)):
+            exif.load(late)
+        found = exif.get(ExifTags.Base.Orientation)
+    except (SyntaxError, ValueError, struct.error):  # a damaged EXIF block in an image that may well be whole
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _png_exif(path: Path) -> bytes:
+    """The content of a PNG's eXIf chunk, wherever it stands; empty where there is none."""
+    with open(path, "rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"eXIf":
+                return file.read(length)
+            file.seek(length + 4, 1)  # 4: the checksum
+    return b""
+
+
+def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
+    """Eight bits a channel; wider values are scaled, where Pillow would clip them."""
+    if not image.mode.startswith(("I", "F")):
+        return image.convert("RGB")
+    values = np.asarray(image, dtype=np.float64)
+    # Pillow scales a PGM's values to 16 bit.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        white = 65535.0
+    elif image.mode == "F" and values.min() >= 0 and values.max() <= 1:
+        white = 1.0
+    else:
+        kind = "floating point" if image.mode == "F" else "whole numbers"
+        raise InputError(
+            f"{path} has 32-bit {kind} from {values.min():g} to {values.max():g} and does not say "
+            "which of them is white; save it with 8 or 16 bits."
+        )
+    return Image.fromarray((values * (255.0 / white)).round().clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
 def image_to_tensor(image: np.ndarray) -> Tensor:

@@ -76,11 +76,12 @@ def _unique_keypoints(
     images, indices = {}, {}
     for name, of_image in parts.items():
         stacked = {key: np.concatenate([arrays[key] for _, _, arrays in of_image]) for key in of_image[0][2]}
-        keypoints, first, inverse = np.unique(stacked["keypoints"], axis=0, return_index=True, return_inverse=True)
+        found_keypoints = np.unique(stacked["keypoints"], axis=0, return_index=True, return_inverse=True)
+        keypoints, first, inverse = found_keypoints
         arrays_of: dict[str, np.ndarray] = {"keypoints": keypoints}
         images[name] = arrays_of
         if "depths" in stacked:
-            images[name] |= {"depths": stacked["depths"][first]}
+            arrays_of["depths"] = np.asarray(stacked["depths"][first])
         start = 0
         for pair, side, arrays in of_image:
             count = len(arrays["keypoints"])

@@ -46,3 +46,12 @@ SOLVERS: dict[str, str | Preset] = {
     "essential": "mickey_hloc.solvers.essential:EssentialSolver",
     "joint": "mickey_hloc.solvers.joint:JointSolver",
 }
+
+# How a depth source is written -> its class.
+DEPTH_SOURCES = {
+    "constant:<metres>": "mickey_hloc.depth.constant:ConstantDepth",
+    "mickey[:<features.h5>]": "mickey_hloc.depth.mickey:MickeyDepth",
+    "npz:<file>": "mickey_hloc.depth.npz:NpzDepth",
+    "png:<suffix>[@<units per metre>]": "mickey_hloc.depth.png:PngDepth",
+    "transformers:<folder or hub id>": "mickey_hloc.depth.transformers:TransformersDepth",
+}

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from mickey_hloc.depth import DepthSource, get_depth_source
+from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.depth.mickey import DepthSamples, MickeyDepth
+from mickey_hloc.depth.sources import get_depth_source
 from mickey_hloc.features.base import Extractor, describe_images
 from mickey_hloc.features.mickey import DEFAULT_WEIGHTS, MickeyExtractor
 from mickey_hloc.geometry.relative_pose import RelativePose

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mickey_hloc.depth import DepthSource
+from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.cameras import Camera
 from mickey_hloc.io.features import ImageFeatures

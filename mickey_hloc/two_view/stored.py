@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from mickey_hloc.depth import DepthSource
+from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.cameras import Cameras
 from mickey_hloc.io.features import FeatureFile

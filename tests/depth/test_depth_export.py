@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -7,7 +9,7 @@ import torch
 from PIL import Image
 
 from mickey_hloc.cli import main
-from mickey_hloc.depth import DepthSource, get_depth_source
+from mickey_hloc.depth import SPECS, DepthSource, get_depth_source
 from mickey_hloc.depth.export import export_depth, photos, write_depth_png
 from mickey_hloc.depth.png import read_depth_png
 from mickey_hloc.errors import InputError
@@ -95,11 +97,7 @@ def test_export_into_another_folder_and_seven_scenes_names(tmp_path: Path) -> No
 
 def test_a_source_without_a_map(scenes: Path) -> None:
     class Sparse(DepthSource):
-        @classmethod
-        def create(cls, *_: object) -> "Sparse":
-            return cls()
-
-        def depths(self, image_name: str, keypoints: torch.Tensor) -> torch.Tensor:
+        def _depths(self, image_name: str, keypoints: torch.Tensor) -> torch.Tensor:
             return torch.ones(len(keypoints))
 
     with pytest.raises(InputError, match="no dense depth map"):
@@ -168,6 +166,23 @@ def test_command_on_one_scene_a_list_and_pairs(scenes: Path, stored: tuple[Path,
     assert [len(block) for block in read_correspondences(tmp_path / "o/correspondences_m.npz")] == [5]
 
 
+def test_command_copies_files_of_another_unit_into_millimetres(scenes: Path) -> None:
+    assert main(f"depth png:sensor@500 --images {scenes} --name mm".split()) == 0
+    depth_map = get_depth_source("png:mm", scenes).depth_map("s00001/seq1/frame_00002.jpg")
+    torch.testing.assert_close(depth_map, torch.full((30, 40), 3.0))
+
+
+def test_help_needs_nothing_heavy() -> None:
+    program = (
+        "import sys; from mickey_hloc.cli import main\n"
+        "try: main(['depth', '--help'])\n"
+        "except SystemExit: print([name for name in ('torch', 'numpy', 'cv2', 'h5py') if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.endswith("[]\n")
+    assert all(spec.split("<")[0] in run.stdout for spec in SPECS.values())
+
+
 def test_command_with_wrong_input(
     scenes: Path, stored: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,8 +197,16 @@ def test_command_with_wrong_input(
         (f"depth constant:2 --images {tmp_path}/nothing --name x", "has no images"),
         (f"depth constant:2 {common} --option metres", "KEY=VALUE"),
         (
-            f"depth png:sensor {common} --option metres_per_unit=[",
+            f"depth png:sensor {common} --option metres_per_unit=millimetres",
             "metres_per_unit of depth source PngDepth must be a number",
+        ),
+        (f"depth png:sensor {common} --option metres_per_unit=[", "'metres_per_unit=[' cannot be read"),
+        (f"depth png:sensor {common} --option image_dir=elsewhere", "write --images"),
+        (f"depth png:sensor@5000 {common} --option metres_per_unit=1", "leave out one of them"),
+        (f"depth png:sensor@far {common}", "the number of units in a metre"),
+        (
+            f"depth png:sensor@5000 --images {scenes} --name sensor",
+            "onto itself",
         ),
         (f"depth png:sensor --images {scenes} --name sensor", "onto itself"),
         (f"depth png:absent {common}", "No depth file"),

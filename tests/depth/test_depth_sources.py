@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
-from mickey_hloc.depth import DEPTH_SOURCES, SPECS, get_depth_source
+from mickey_hloc.depth import get_depth_source
 from mickey_hloc.depth.mickey import DepthSamples, MickeyDepth
 from mickey_hloc.depth.npz import frame_keys
 from mickey_hloc.depth.png import read_depth_png
@@ -33,56 +33,12 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def spec_source(name: str, images: Path, tmp_path: Path) -> object:
-    if name == "png":
-        return get_depth_source("png:sensor", images)
-    if name == "constant":
-        return get_depth_source("constant:1.5", images)
-    if name == "npz":
-        np.savez(tmp_path / "depth.npz", **{"seq0/frame_00000": MM / 1000})
-        return get_depth_source(f"npz:{tmp_path / 'depth.npz'}", images)
-    with h5py.File(tmp_path / "feats.h5", "w") as file:
-        group = file.create_group("seq0/frame_00000.jpg")
-        keypoints = pixel_grid((WIDTH, HEIGHT))[::7]
-        group["keypoints"] = keypoints
-        group["depths"] = 1 + 0.01 * keypoints[:, 0] + 0.005 * keypoints[:, 1]
-        group["image_size"] = np.array([WIDTH, HEIGHT])
-    return get_depth_source("mickey", images, tmp_path / "feats.h5")
-
-
-@pytest.mark.parametrize("name", sorted({"png", "constant", "npz", "mickey"}))
-def test_every_source_keeps_the_contract(name: str, images: Path, tmp_path: Path) -> None:
-    source = spec_source(name, images, tmp_path)
-    image = "seq0/frame_00000.jpg"
-    keypoints = torch.cat([KEYPOINTS, torch.tensor([[torch.nan, 1.0]])])
-    depths = source.depths(image, keypoints)
-    assert depths.shape == (4,)
-    assert depths.dtype == torch.float32
-    assert bool(depths[3].isnan())
-    known = depths[:3][~depths[:3].isnan()]
-    assert bool((known > 0).all())
-    assert len(known) > 0
-    assert source.depths(image, torch.zeros(0, 2)).shape == (0,)
-    assert source.depths(image, KEYPOINTS.double()).dtype == torch.float32
-    depth_map = source.depth_map(image)
-    assert depth_map.shape == (HEIGHT, WIDTH)
-    assert not bool((depth_map <= 0).any())
-    on_pixels = source.depths(image, pixel_grid((WIDTH, HEIGHT))).reshape(HEIGHT, WIDTH)
-    torch.testing.assert_close(depth_map, on_pixels, equal_nan=True)
-    if name != "constant":
-        torch.testing.assert_close(depths[1:2], EXPECTED[1:2], atol=5e-3, rtol=0)
-        with pytest.raises(InputError, match="elsewhere"):
-            source.depths("seq0/elsewhere.jpg", KEYPOINTS)
-
-
-def test_every_registered_source_says_how_it_is_written() -> None:
-    assert sorted(SPECS) == DEPTH_SOURCES.names
-
-
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
         ("kinect", "choose one of: constant:<metres>"),
+        ("kinect:v2", "Unknown depth source 'kinect:v2'; choose one of: constant:<metres>.* package.module:Class"),
+        ("pngg:sensor:x", "Unknown depth source"),
         ("", "choose one of"),
         ("constant", "number of metres"),
         ("constant:far", "number of metres"),
@@ -90,6 +46,14 @@ def test_every_registered_source_says_how_it_is_written() -> None:
         ("constant:nan", "positive"),
         ("png", "cannot be part"),
         ("png:../x", "cannot be part"),
+        ("png:@5000", "cannot be part"),
+        ("png:sensor@", "number of units in a metre"),
+        ("png:sensor@mm", "number of units in a metre"),
+        ("png:sensor@0", "number of units in a metre"),
+        ("png:sensor@-5000", "number of units in a metre"),
+        ("png:sensor@inf", "number of units in a metre"),
+        ("png:sensor@nan", "number of units in a metre"),
+        ("png:sensor@1e-320", "number of units in a metre"),
         ("npz", "npz:<file>"),
         ("npz:absent.npz", "No depth file absent.npz"),
         ("mickey", "features file"),
@@ -106,7 +70,7 @@ def test_missing_image_folder_and_unknown_options(tmp_path: Path) -> None:
             get_depth_source(spec)
     with pytest.raises(InputError, match="known: metres_per_unit"):
         get_depth_source("png:sensor", tmp_path, metres_per_step=1)
-    with pytest.raises(InputError, match="no options"):
+    with pytest.raises(InputError, match="Unknown option 'metres' of depth source ConstantDepth; known: none"):
         get_depth_source("constant:1", tmp_path, metres=1)
     with pytest.raises(InputError, match="sampling of depth source PngDepth must be one of bilinear, truncated"):
         get_depth_source("png:sensor", tmp_path, sampling="nearest")
@@ -125,6 +89,19 @@ def test_png_values_and_unknown(images: Path) -> None:
     torch.testing.assert_close(halved.depths("seq0/frame_00000.jpg", KEYPOINTS), EXPECTED / 2, atol=1e-6, rtol=0)
     truncated = get_depth_source("png:sensor", images, sampling="truncated").depths("seq0/frame_00000.jpg", KEYPOINTS)
     assert truncated[1].item() == pytest.approx(MM[10, 3] / 1000)
+
+
+def test_the_unit_of_png_files_in_the_spec(images: Path) -> None:
+    def depths(spec: str, **options: float) -> torch.Tensor:
+        return get_depth_source(spec, images, **options).depths("seq0/frame_00000.jpg", KEYPOINTS)
+
+    for units in (5000, 256, 1000, 1):  # TUM, KITTI, millimetres, metres
+        torch.testing.assert_close(depths(f"png:sensor@{units}"), EXPECTED * 1000 / units, rtol=1e-6, atol=0)
+        assert torch.equal(depths(f"png:sensor@{units}"), depths("png:sensor", metres_per_unit=1 / units))
+    with pytest.raises(InputError, match=r"'png:sensor@5000' and the option metres_per_unit both"):
+        depths("png:sensor@5000", metres_per_unit=0.0002)
+    same = [get_depth_source(spec, images).identity() for spec in ("png:sensor", "png:sensor@1000")]
+    assert same[0] == same[1] != get_depth_source("png:sensor@5000", images).identity()
 
 
 def test_png_of_another_resolution(images: Path) -> None:
@@ -178,24 +155,20 @@ def test_bad_png_files(images: Path) -> None:
         read_depth_png(images / "absent.pgm")
 
 
-def test_photos_turned_by_their_exif_orientation(tmp_path: Path) -> None:
+def test_depth_of_a_photo_that_exif_turns_belongs_to_the_pixels_as_stored(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6  # stored lying, meant to be turned by a quarter
-    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "photo.jpg", exif=exif)
+    for name in ("photo.jpg", "photo.tif"):
+        Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / name, exif=exif)
     Image.fromarray(MM).save(tmp_path / "photo.stored.png")
-    Image.fromarray(np.rot90(MM, -1).copy()).save(tmp_path / "photo.upright.png")
-    for suffix, upright in (("stored", False), ("upright", True)):
-        source = get_depth_source(f"png:{suffix}", tmp_path, upright=upright)
-        assert source.depth_map("photo.jpg").shape == ((WIDTH, HEIGHT) if upright else (HEIGHT, WIDTH))
-        flat = get_depth_source("constant:2", tmp_path, upright=upright)
-        assert flat.depth_map("photo.jpg").shape == source.depth_map("photo.jpg").shape
+    Image.fromarray(np.rot90(MM, -1).copy()).save(tmp_path / "photo.turned.png")
+    for name in ("photo.jpg", "photo.tif"):
+        for spec in ("png:stored", "constant:2"):
+            assert get_depth_source(spec, tmp_path).depth_map(name).shape == (HEIGHT, WIDTH)
+        depths = get_depth_source("png:stored", tmp_path).depths(name, torch.tensor([[5.0, 2.0]]))
+        assert depths.item() == pytest.approx(MM[2, 5] / 1000)
         with pytest.raises(InputError, match="shapes do not fit"):
-            get_depth_source(f"png:{suffix}", tmp_path, upright=not upright).depth_map("photo.jpg")
-    # a keypoint of the stored pixels and the same place in the turned photo: (x, y) -> (H - 1 - y, x)
-    stored = get_depth_source("png:stored", tmp_path).depths("photo.jpg", torch.tensor([[5.0, 2.0]]))
-    turned = torch.tensor([[HEIGHT - 1 - 2.0, 5.0]])
-    upright_depth = get_depth_source("png:upright", tmp_path, upright=True).depths("photo.jpg", turned)
-    torch.testing.assert_close(stored, upright_depth)
+            get_depth_source("png:turned", tmp_path).depth_map(name)
 
 
 def test_names_stay_in_the_image_folder(images: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mickey_hloc.cli import main
 from mickey_hloc.depth import get_depth_source
 from mickey_hloc.depth.transformers import TransformersOptions, check_metric
 from mickey_hloc.errors import InputError, WeightsError
@@ -210,7 +211,7 @@ def test_which_published_models_are_metric(kind: str, name: str, fits: bool) -> 
 def test_models_that_cannot_be_loaded(images: Path, tmp_path: Path) -> None:
     def refused(model: object, message: str) -> None:
         with pytest.raises(WeightsError, match=message):
-            get_depth_source(f"transformers:{model}", images)
+            get_depth_source(f"transformers:{model}", images).depth_map("landscape.jpg")
 
     refused(tmp_path / "absent", "No folder")
     (tmp_path / "empty").mkdir()
@@ -234,7 +235,7 @@ def test_models_that_cannot_be_loaded(images: Path, tmp_path: Path) -> None:
 def test_needs_a_model_an_image_folder_and_readable_images(images: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="folder or hub id"):
         get_depth_source("transformers", images)
-    with pytest.raises(InputError, match="folder of the images"):
+    with pytest.raises(InputError, match="image folder"):
         get_depth_source("transformers:a/b")
     with pytest.raises(InputError, match="known: device"):
         get_depth_source("transformers:a/b", images, half=True)
@@ -243,6 +244,33 @@ def test_needs_a_model_an_image_folder_and_readable_images(images: Path, tmp_pat
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"cut\.jpg cannot be read"):
         get_depth_source(f"transformers:{folder}", tmp_path).depth_map("cut.jpg")
+
+
+def test_weights_are_loaded_when_depth_is_asked_for(images: Path, tmp_path: Path) -> None:
+    folder = save(tmp_path / "model", *glpn())
+    (folder / "model.safetensors").unlink()
+    source = get_depth_source(f"transformers:{folder}", images)
+    with pytest.raises(WeightsError, match="cannot be loaded"):
+        source.depths("landscape.jpg", torch.zeros(1, 2))
+    with pytest.raises(WeightsError, match="cannot run on device 'abacus'"):
+        get_depth_source(f"transformers:{save(folder, *glpn())}", images, device="abacus").depth_map("landscape.jpg")
+
+
+def test_a_photo_that_exif_turns_is_refused_or_used_as_stored(images: Path, tmp_path: Path) -> None:
+    folder = save(tmp_path / "model", *glpn())
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(images / "narrow.png") as image:
+        image.save(tmp_path / "turned.png", exif=exif)
+    with pytest.raises(InputError, match=r"turned\.png has EXIF orientation 6.*exif_turn=ignore"):
+        get_depth_source(f"transformers:{folder}", tmp_path).depth_map("turned.png")
+    stored = get_depth_source(f"transformers:{folder}", tmp_path, exif_turn="ignore").depth_map("turned.png")
+    plain = get_depth_source(f"transformers:{folder}", images).depth_map("narrow.png")
+    torch.testing.assert_close(stored, plain, equal_nan=True)
+    command = f"depth transformers:{folder} --images {tmp_path} --name net --option device=cpu"
+    assert main(command.split()) == 2
+    assert main([*command.split(), "--exif", "ignore"]) == 0
+    assert main(f"depth constant:2 --images {tmp_path} --name flat --exif ignore".split()) == 0
 
 
 def test_an_image_that_the_network_cannot_take(images: Path, tmp_path: Path) -> None:

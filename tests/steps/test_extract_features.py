@@ -7,11 +7,11 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from mickey_hloc.confs import mickey_conf
 from support.posed_scenes import write_images, write_texture, write_tiny_model
 
 from mickey_hloc import extract_features
 from mickey_hloc.cli import main as cli
-from mickey_hloc.confs import mickey_conf
 from mickey_hloc.errors import InputError
 from mickey_hloc.features.mickey import stored_matcher
 from mickey_hloc.io.features import FeatureFile
@@ -247,7 +247,7 @@ def test_an_image_list_file_may_hold_intrinsics(images, tmp_path):
 
 
 def test_pixels_are_those_of_the_file_not_turned(tmp_path):
-    """hloc and COLMAP ignore the EXIF orientation, so features must too."""
+    """hloc and COLMAP ignore the EXIF orientation: so do we when told, and refuse the photo otherwise."""
     write_texture(tmp_path / "a.jpg", 160, 120, seed=3)
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
@@ -256,7 +256,11 @@ def test_pixels_are_those_of_the_file_not_turned(tmp_path):
     (tmp_path / "turned.jpg").write_bytes(content[:2] + marker + content[2:])
     with PIL.Image.open(tmp_path / "turned.jpg") as image:
         assert image.getexif()[0x0112] == 6
-    path = extract_features.main(extract_features.get_conf("sift"), tmp_path, tmp_path)
-    found = read_all(path)
+    conf = extract_features.get_conf("sift")
+    report = extract_features.extract(conf, tmp_path, tmp_path / "refused.h5")
+    assert list(read_all(report.path)) == ["a.jpg"]
+    assert "EXIF orientation 6" in report.skipped["turned.jpg"]
+    conf["preprocessing"]["exif_turn"] = "ignore"
+    found = read_all(extract_features.main(conf, tmp_path, tmp_path))
     np.testing.assert_array_equal(found["a.jpg"]["keypoints"], found["turned.jpg"]["keypoints"])
     np.testing.assert_array_equal(found["turned.jpg"]["image_size"], [160, 120])

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from mickey_hloc.depth import DepthSource, get_depth_source
-from mickey_hloc.errors import InputError
+from mickey_hloc.depth.base import DepthSource
+from mickey_hloc.depth.mickey import file_origin
+from mickey_hloc.depth.sources import get_depth_source
+from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.io.feature_store import FeatureStore
-from mickey_hloc.io.features import FeatureFile
-from mickey_hloc.io.origin import ORIGIN_KEY
+from mickey_hloc.io.features import TRAINING_FOCAL_KEY, FeatureFile
 
 logger = logging.getLogger(__name__)
 
 BATCH = 32  # images between two writings
-COSTLY = ("transformers",)  # sources that are not asked again to find out whether their depth has changed
+WITNESSES = 3  # images that are compared with the stored ones before a run goes on
 
 
 def main(
     features: Path,
-    depth: str,
+    depth: str | DepthSource,
     output: Path,
     image_dir: Path | None = None,
     mickey_features: Path | None = None,
@@ -38,7 +37,7 @@ def main(
 
     Args:
         features: features file in hloc's layout.
-        depth: spec of the depth source, see ``mickey_hloc.depth.SPECS``.
+        depth: spec of the depth source, see ``mickey_hloc.depth.SPECS``, or the source.
         output: the file to write; what it has is not made again.
         image_dir: the folder of the images, for depth that lies beside them.
         mickey_features: features file of MicKey, for the source "mickey" on other features.
@@ -52,18 +51,21 @@ def main(
     Raises:
         InputError: wrong input, no depth at all, or a file made from other features or depth.
     """
-    source = get_depth_source(depth, image_dir=image_dir, features=mickey_features or features)
+    if isinstance(depth, DepthSource):
+        source = depth
+    else:
+        source = get_depth_source(depth, image_dir=image_dir, features=mickey_features or features)
     skipped: dict[str, str] = {}
+    output = Path(output)
     with FeatureFile(Path(features)) as file:
-        origin = {"depth": depth.partition(":")[0] if mickey_features else depth, "features": _told(file)}
-        if mickey_features is not None:
-            with FeatureFile(mickey_features) as mickey:
-                origin["mickey_features"] = _told(mickey)
-        with FeatureStore(Path(output), origin, {"depths"}, overwrite=overwrite) as store:
+        origin = {"depth": source.identity(), "features": file_origin(file)}
+        focal = source.training_focal_px
+        attributes = {} if focal is None else {TRAINING_FOCAL_KEY: focal}
+        with FeatureStore(output, origin, {"depths"}, lambda: attributes, overwrite) as store:
             wanted = file.names() if names is None else [name for name in names if name in file]
             missing = [name for name in wanted if name not in store.done]
-            if Path(output).exists() and depth.partition(":")[0] not in COSTLY:
-                _check_unchanged(Path(output), file, source, wanted)
+            if output.exists():
+                _check_unchanged(output, file, source, wanted)
             with tqdm(
                 total=len(wanted), initial=len(wanted) - len(missing), desc="depths", disable=not progress
             ) as bar:
@@ -75,13 +77,7 @@ def main(
         raise InputError(next(iter(skipped.values())))
     for name, reason in skipped.items():
         logger.warning("no depth for %s: %s", name, reason)
-    return Path(output)
-
-
-def _told(file: FeatureFile) -> Any:
-    """What the features file says of its making."""
-    told = file.attributes.get(ORIGIN_KEY)
-    return json.loads(told) if isinstance(told, str) else None
+    return output
 
 
 def _sample(
@@ -94,29 +90,41 @@ def _sample(
             raise InputError(f"{file.path} has no image_size of image '{name}'; extract its features again.")
         try:
             depths = source.depths(name, torch.from_numpy(found.keypoints)).numpy()
+        except WeightsError:  # no image has depth
+            raise
         except InputError as error:  # costs this image only
             skipped[name] = str(error)
             continue
         sampled[name] = {"keypoints": found.keypoints, "image_size": np.array(found.image_size), "depths": depths}
+        learned = source.learned_focal(name)
+        if learned is not None:
+            sampled[name]["uncertainty"] = np.array(1.0 / learned.network_scale, dtype=np.float32)
     return sampled
 
 
 def _check_unchanged(output: Path, file: FeatureFile, source: DepthSource, names: Sequence[str]) -> None:
-    """Refuse depths of other keypoints or of depth files that have changed since; one image tells.
+    """Refuse depths of other keypoints or of depth files that have changed since the output was made.
+
+    Keypoints are compared on all images; depth is asked for again on some, unless that is costly.
 
     Raises:
-        InputError: they are.
+        InputError: they have changed.
     """
     with FeatureFile(output) as stored:
-        name = next((name for name in names if name in stored), None)
-        if name is None:
-            return
-        had, keypoints = stored.read(name), torch.from_numpy(file.read(name).keypoints)
-        same = np.array_equal(had.keypoints, keypoints.numpy())
-        depths = source.depths(name, keypoints).numpy() if same else None
-        if had.depths is None or depths is None or not np.array_equal(had.depths, depths, equal_nan=True):
-            what = "depths" if same else "keypoints"
-            raise InputError(
-                f"{output} was made from other {what} (those of {name} have changed); choose another output or "
-                "overwrite it."
-            )
+        present = [name for name in names if name in stored]
+        witnesses = {present[i * (len(present) - 1) // max(WITNESSES - 1, 1)] for i in range(WITNESSES) if present}
+        for name in present:
+            had, now = stored.read(name), file.read(name)
+            if not np.array_equal(had.keypoints, now.keypoints) or had.image_size != now.image_size:
+                raise _changed(output, "keypoints", name)
+            if name not in witnesses or source.costly:
+                continue
+            depths = source.depths(name, torch.from_numpy(now.keypoints)).numpy()
+            if had.depths is None or not np.array_equal(had.depths, depths, equal_nan=True):
+                raise _changed(output, "depths", name)
+
+
+def _changed(output: Path, what: str, name: str) -> InputError:
+    return InputError(
+        f"{output} was made from other {what} (those of {name} have changed); choose another output or overwrite it."
+    )
