@@ -69,7 +69,7 @@ def _unique_keypoints(
     for pair, group in found.items():
         for side, name in enumerate(pair):
             points = np.asarray(group[f"keypoints{side}"], dtype=np.float32).reshape(-1, 2)
-            arrays = {"keypoints": points}
+            arrays: dict[str, np.ndarray] = {"keypoints": points}
             if f"depths{side}" in group:
                 arrays["depths"] = np.asarray(group[f"depths{side}"], dtype=np.float32).reshape(len(points))
             parts.setdefault(name, []).append((pair, side, arrays))
