@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", type=Path, metavar="FILE", help="only these images, one name a line")
     parser.add_argument("--features", type=Path, metavar="H5", help="features file (for mickey and for --matches)")
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="write into this folder (default: beside the images)"
+        "--output", type=Path, metavar="DIR", help="the folder to write into (default: beside the images)"
     )
     parser.add_argument("--overwrite", action="store_true", help="write also the depth maps that exist")
     add_options(parser, "the source", "device=cpu")

@@ -126,8 +126,8 @@ class ProblemBuilder:
             count = len(data.view.keypoints)
             if len(indices) and indices[:, side].max() >= count:
                 raise InputError(
-                    f"the matches file matches keypoint {indices[:, side].max()} of image '{data.name}', which has {count} "
-                    "keypoints; match these features again."
+                    f"the matches file matches keypoint {indices[:, side].max()} of image '{data.name}', which has "
+                    f"{count} keypoints; match these features again."
                 )
         order = np.lexsort((indices[:, 1], indices[:, 0]))  # whichever image was matched to which
         matched = torch.from_numpy(indices[order]).to(self.device)

@@ -275,7 +275,7 @@ def test_more_pairs_are_added_to_a_finished_file(scene, monkeypatch):
         ({"solver": {}}, "no 'name'"),
         (
             {"correspondences": "dense"},
-            "Option correspondences of the poses conf must be one of matches, descriptors, got 'dense'",
+            "correspondences of the poses conf must be one of matches, descriptors",
         ),
         ({"correspondences": "descriptors"}, "'procrustes' needs matches"),
         ({"depth": "magic"}, "Unknown depth source 'magic'"),
