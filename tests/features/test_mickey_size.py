@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from mickey_hloc.confs import mickey_conf, mickey_conf_with
 from support.networks import tiny_model
 
+from mickey_hloc.features.mickey import MickeyExtractor
+from mickey_hloc.hloc_plugin.confs import mickey_conf
 from mickey_hloc.weights.checkpoints import save_model
 
 
@@ -23,8 +24,8 @@ def test_a_conf_has_the_size_of_its_weights(tmp_path: Path) -> None:
     assert size_of(mickey_conf(saved(tmp_path, 320), resize_max=200)) == 200
 
 
-def test_a_conf_for_other_weights_takes_their_size_unless_it_is_for_another_one(tmp_path: Path) -> None:
-    weights = saved(tmp_path, 320)
-    assert size_of(mickey_conf_with(mickey_conf(), weights, None)) == 320
-    assert size_of(mickey_conf_with(mickey_conf(resize_max=1024), weights, None)) == 1024
-    assert mickey_conf_with(mickey_conf(), None, None) == mickey_conf()
+def test_a_part_for_other_weights_takes_their_size_unless_it_is_told_another_one(tmp_path: Path) -> None:
+    weights = str(saved(tmp_path, 320))
+    assert MickeyExtractor(weights=weights).preprocessing.resize_max == 320
+    assert MickeyExtractor(weights=weights, preprocessing={"resize_max": 1024}).preprocessing.resize_max == 1024
+    assert MickeyExtractor(weights="small").preprocessing.resize_max == 640
