@@ -140,7 +140,8 @@ def extract_photo(extractor: Extractor, photo: Photo) -> Arrays:
 
 def _as_stored(arrays: Arrays) -> dict[str, torch.Tensor]:
     """As matchers read them from a features file."""
-    return {key: torch.from_numpy(np.asarray(value, dtype=np.float32)) for key, value in arrays.items()}
+    kept = {key: value for key, value in arrays.items() if key != "uncertainty"}  # an attribute there, no dataset
+    return {key: torch.from_numpy(np.asarray(value, dtype=np.float32)) for key, value in kept.items()}
 
 
 def estimate_relative_pose(
