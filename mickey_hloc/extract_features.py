@@ -137,14 +137,14 @@ def main(
         raise InputError("Extraction needs export_dir or feature_path: where does the features file go?")
     parsed = make_options(ExtractConf, conf, "the extraction conf")
     path = feature_path or Path(export_dir or "", parsed.output + ".h5")
-    report = extract(parsed.extractor(), image_dir, path, as_half, image_list, overwrite, **how)
+    report = extract(conf, image_dir, path, as_half, image_list, overwrite, **how)
     if report.skipped:
         logger.warning("%s", report.summary())
     return report.path
 
 
 def extract(
-    extractor: Extractor,
+    conf: Mapping[str, Any] | Extractor,
     image_dir: Path,
     feature_path: Path,
     as_half: bool = True,
@@ -158,12 +158,15 @@ def extract(
     """The same as ``main``, with a report of what was done and skipped.
 
     Args:
-        extractor: what finds the keypoints.
+        conf: see ``get_conf``, or the extractor itself.
         batch_size: images at once; fewer where they are large. Default: 1 on a CPU, 8 on a GPU.
         num_workers: threads that decode images.
         progress: show bars on stderr.
         cameras: of the images, for extractors that correct for the focal length.
     """
+    extractor = (
+        conf if isinstance(conf, Extractor) else make_options(ExtractConf, conf, "the extraction conf").extractor()
+    )
     batch_size = BATCH_SIZES[default_device()] if batch_size is None else batch_size
     if batch_size < 1 or num_workers < 1:
         raise InputError(f"batch_size is {batch_size} and num_workers {num_workers}; both must be at least 1.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -19,7 +20,7 @@ from mickey_hloc.errors import MickeyHlocError
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.images import read_image
 from mickey_hloc.two_view.estimator import TwoViewEstimator
-from mickey_hloc.two_view.method import Parts
+from mickey_hloc.two_view.method import Method, Parts
 from mickey_hloc.two_view.result import Photo
 
 logger = logging.getLogger(__name__)
@@ -43,10 +44,10 @@ def matching_ms(task: PoseTask, parts: Parts, num_pairs: int) -> float | None:
     if path.is_file() and not task.overwrite:
         return float(json.loads(path.read_text(encoding="utf-8"))["ms_per_pair"])
     step = max(1, len(task.pairs) // (num_pairs + 1))
-    estimator = TwoViewEstimator(parts.method, task.images)
+    estimator = TwoViewEstimator(_matched(parts), task.images)
     try:
         seconds = [
-            sum(estimator.match([_photo(task, name) for name in pair])[1].values())
+            sum(estimator.match([_photo(task, name) for name in pair])[1][stage] for stage in ("features", "matching"))
             for pair in task.pairs[::step][: num_pairs + 1]
         ]
     except MickeyHlocError as error:
@@ -57,6 +58,11 @@ def matching_ms(task: PoseTask, parts: Parts, num_pairs: int) -> float | None:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(found), encoding="utf-8")
     return milliseconds
+
+
+def _matched(parts: Parts) -> Method:
+    """The method with its matcher; where the solver works on descriptors, MicKey's, which computes the same."""
+    return replace(parts.method, matcher="mickey") if parts.on_descriptors else parts.method
 
 
 def _photo(task: PoseTask, name: str) -> Photo:

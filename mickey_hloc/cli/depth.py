@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mickey_hloc.cli.vocabulary import add_options
 from mickey_hloc.depth.table import OWN_SPEC, SPECS
 from mickey_hloc.errors import InputError
 from mickey_hloc.registry import parse_assignments
@@ -35,11 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", required=True, help="name of the method in the files' names, e.g. mickey")
     parser.add_argument("--list", type=Path, metavar="FILE", help="only these images, one name a line")
     parser.add_argument("--features", type=Path, metavar="H5", help="features file (for mickey and for --matches)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write into this folder (default: beside the images)")
-    parser.add_argument("--overwrite", action="store_true", help="write also the depth maps that exist")
     parser.add_argument(
-        "--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the source, e.g. device=cpu"
+        "--output", type=Path, metavar="DIR", help="the folder to write into (default: beside the images)"
     )
+    parser.add_argument("--overwrite", action="store_true", help="write also the depth maps that exist")
+    add_options(parser, "the source", "device=cpu")
     parser.add_argument(
         "--exif",
         choices=["refuse", "ignore"],
@@ -80,13 +81,13 @@ def _write_depth(args: argparse.Namespace) -> None:
     from mickey_hloc.io.text import read_rows
 
     source = _make_source(args)
-    if isinstance(source, PngDepth) and source.suffix == args.name and args.out is None:
+    if isinstance(source, PngDepth) and source.suffix == args.name and args.output is None:
         raise InputError(f"'{args.source}' would be written onto itself; choose another --name or --out.")
     if args.list is not None:
         names = [row[0] for _, row in read_rows(args.list, "image list")]
     else:
         names = source.image_names() or photos(args.images)
-    result = export_depth(source, args.images, names, args.name, args.out, args.overwrite)
+    result = export_depth(source, args.images, names, args.name, args.output, args.overwrite)
     print(f"{result.written} depth maps written, {result.skipped} were there already", end="")
     print(f"; {result.known:.1%} of their pixels have a depth" if result.written else "")
 
@@ -94,7 +95,7 @@ def _write_depth(args: argparse.Namespace) -> None:
 def _make_source(args: argparse.Namespace) -> DepthSource:
     from mickey_hloc.depth.sources import DEPTH_SOURCES, get_depth_source, split_spec
 
-    options: dict[str, Any] = parse_assignments(args.option)
+    options: dict[str, Any] = parse_assignments(args.set)
     for name, argument in (("image_dir", "--images"), ("features", "--features")):
         if name in options:
             raise InputError(f"{name} is no option of a depth source: write {argument}.")
@@ -112,7 +113,7 @@ def _write_correspondences(args: argparse.Namespace) -> None:
     from mickey_hloc.io.matches import MatchFile
     from mickey_hloc.io.pairs import read_pairs
 
-    out = args.images if args.out is None else args.out
+    out = args.images if args.output is None else args.output
     with FeatureFile(args.features) as features, MatchFile(args.matches) as matches:
         if args.pairs is not None:
             pairs = tqdm(read_pairs(args.pairs), desc="pairs")

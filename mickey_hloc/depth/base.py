@@ -117,7 +117,7 @@ class DepthSource(Part, ABC):
         return None
 
     def learned_focal(self, image_name: str) -> LearnedFocal | None:
-        """How a network saw an image for this depth: at which focal length it learned; None where it does not matter."""
+        """At which focal length this depth was learned, and at which scale; None where it does not matter."""
         return None
 
     def image_names(self) -> list[str] | None:

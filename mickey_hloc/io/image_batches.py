@@ -157,9 +157,7 @@ def decoded_batches(
 
     def decode(name: str) -> tuple[np.ndarray, Size] | str:
         try:
-            image = read_image(image_dir / name, preprocessing.exif_turn)
-            size = (image.shape[1], image.shape[0])
-            return prepare_image(image, preprocessing, network_sizes[name]), size
+            return load_image(image_dir / name, preprocessing, network_sizes[name])
         except InputError as error:
             return str(error)
 
@@ -175,6 +173,23 @@ def decoded_batches(
             yield _collect({name: future.result() for name, future in waiting.popleft()})
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def load_image(path: Path, preprocessing: Preprocessing, network_size: Size | None = None) -> tuple[np.ndarray, Size]:
+    """Read and resize one image.
+
+    Args:
+        network_size: (width, height) after resizing. Default: what ``preprocessing`` says.
+
+    Returns:
+        (3 or 1, h, w) float32 in [0, 1], and (width, height) of the file.
+
+    Raises:
+        InputError: it cannot be read, or only in part, or its EXIF data turn it.
+    """
+    image = read_image(path, preprocessing.exif_turn)
+    size = (image.shape[1], image.shape[0])
+    return prepare_image(image, preprocessing, network_size or preprocessing.network_size(size)), size
 
 
 def prepare_image(image: np.ndarray, preprocessing: Preprocessing, network_size: Size) -> np.ndarray:

@@ -87,15 +87,17 @@ class TwoViewEstimator:
         return TwoViewResult(pose, problem, features, seconds)
 
     def match(self, photos: Sequence[Photo]) -> tuple[tuple[Arrays, Arrays, Matches | None], dict[str, float]]:
-        """Features of two photos and their matches, with the time of both stages; weights are loaded before.
+        """Features of two photos and their matches, with the time of each stage.
 
         Raises:
             InputError: weights that cannot be used.
         """
         seconds: dict[str, float] = {}
-        for extractor in (self.parts.extractor, self.parts.depth_extractor):
-            _ = extractor.model if isinstance(extractor, MickeyExtractor) else None
+        with _timed(seconds, "weights"):
+            for extractor in (self.parts.extractor, self.parts.depth_extractor):
+                _ = extractor.model if isinstance(extractor, MickeyExtractor) else None
         if self.parts.pair_model is not None:
+            seconds["features"] = 0.0
             with _timed(seconds, "matching"):
                 arrays = match_photos(self.parts.pair_model, [photo.image for photo in photos])
                 return features_and_matches_of(arrays), seconds
@@ -103,8 +105,8 @@ class TwoViewEstimator:
         with _timed(seconds, "features"):
             arrays0, arrays1 = (extract_photo(self.parts.extractor, photo) for photo in photos)
         matcher = self.parts.matcher
-        if matcher is None:
-            return (arrays0, arrays1, None), seconds
+        if matcher is None:  # the problem is made from descriptors
+            return (arrays0, arrays1, None), {**seconds, "matching": 0.0}
         matcher.prepare(self.parts.extractor.attributes())
         with _timed(seconds, "matching"):
             partners, scores = matcher.match(_as_stored(arrays0), _as_stored(arrays1))
@@ -164,7 +166,7 @@ def estimate_relative_pose(
         >>> grey, K = np.full((48, 64, 3), 128, np.uint8), np.array([[60.0, 0, 31.5], [0, 60, 23.5], [0, 0, 1]])
         >>> pose = estimate_relative_pose(grey, grey, K, K, feature="sift", depth="constant:2")
         >>> pose.success, pose.reason
-        (False, 'the first image has no keypoints (is it of a single colour?)')
+        (False, 'image0 has no keypoints (is it of a single colour?)')
     """
     method = make_options(Method, options, where="estimate_relative_pose")
     photo0 = Photo("image0", np.asarray(image0), np.asarray(K0, dtype=np.float64))

@@ -47,8 +47,9 @@ def correspondences_for(solver: Solver, on_descriptors: bool) -> Correspondences
 
 @dataclass(frozen=True, eq=False)
 class ViewData:
-    """A view with what its descriptors say, (D, N) and (N,), where problems are made from them."""
+    """A view, by its image's name, and what its descriptors say, (D, N) and (N,), where problems are made from them."""
 
+    name: str
     view: View
     descriptors: Tensor | None = None
     keypoint_scores: Tensor | None = None
@@ -109,7 +110,7 @@ class ProblemBuilder:
             depth_map=None if depth_map is None else depth_map.to(self.device),
         )
         kept = (features.descriptors, features.keypoint_scores) if on_descriptors else (None, None)
-        return ViewData(view, *(None if a is None else torch.from_numpy(a).to(self.device) for a in kept))
+        return ViewData(name, view, *(None if a is None else torch.from_numpy(a).to(self.device) for a in kept))
 
     def problem(self, data0: ViewData, data1: ViewData, matches: Matches | None = None) -> PoseProblem:
         """The problem of a pair; ``matches`` unless it is made from descriptors.
@@ -125,8 +126,8 @@ class ProblemBuilder:
             count = len(data.view.keypoints)
             if len(indices) and indices[:, side].max() >= count:
                 raise InputError(
-                    f"The matches name keypoint {indices[:, side].max()} of an image that has {count} keypoints; match "
-                    "these features again."
+                    f"the matches file matches keypoint {indices[:, side].max()} of image '{data.name}', which has "
+                    f"{count} keypoints; match these features again."
                 )
         order = np.lexsort((indices[:, 1], indices[:, 0]))  # whichever image was matched to which
         matched = torch.from_numpy(indices[order]).to(self.device)

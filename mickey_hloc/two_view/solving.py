@@ -39,13 +39,18 @@ def solve_pair(
         InputError: the input cannot be used.
     """
     problem = builder.problem(data0, data1, matches)
-    for which, data in (("first", data0), ("second", data1)):
+    for data in (data0, data1):
         if len(data.view.keypoints) == 0:
-            return problem, RelativePose.failure(f"the {which} image has no keypoints (is it of a single colour?)")
+            return problem, RelativePose.failure(f"{data.name} has no keypoints (is it of a single colour?)")
+    return problem, solve(solver, problem, seed)
+
+
+def solve(solver: Solver, problem: PoseProblem, seed: int) -> RelativePose:
+    """The pose of a problem; numbers that a solver breaks down on cost this pair only."""
     try:
-        return problem, solver.solve(problem, seed)
+        return solver.solve(problem, seed)
     except (torch.linalg.LinAlgError, np.linalg.LinAlgError, ArithmeticError) as error:  # type: ignore[attr-defined]
-        return problem, RelativePose.failure(f"the solver broke down on these numbers ({str(error).splitlines()[0]})")
+        return RelativePose.failure(f"the solver broke down on these numbers ({str(error).splitlines()[0]})")
 
 
 def solve_pairs(

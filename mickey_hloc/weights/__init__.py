@@ -4,6 +4,7 @@
 - ``metadata``: what a model's file says about itself (training size and focal length, suitable solver), off its header.
 - ``checkpoints``: loading models, and our own format; ``published``: the format of the published MicKey.
 - ``state_file``: torch files that nobody vouches for; ``disk``: the weights of the DISK encoder.
+- ``foreign``: models of other libraries that bring their own weights.
 - ``describe``: what a file holds, for ``mickey-hloc weights info``; ``download``: one file over HTTP.
 - ``small.safetensors``: the bundled model, and ``small.md``, its card.
 

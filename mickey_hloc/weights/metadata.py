@@ -59,11 +59,6 @@ def read_metadata(name_or_path: str | os.PathLike[str]) -> ModelMetadata:
     return ModelMetadata(options.training_size_px, options.training_focal_px, options.solver)
 
 
-def trained_size_px(name_or_path: str | os.PathLike[str]) -> int | None:
-    """``read_metadata(name_or_path).training_size_px``."""
-    return read_metadata(name_or_path).training_size_px
-
-
 def parse_options(header: Mapping[str, str] | None, path: Path) -> MicKeyOptions:
     """A model's options from the metadata of a safetensors file.
 

@@ -6,11 +6,11 @@ import pytest
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.io.pose_journal import PoseJournal
+from mickey_hloc.io.pose_journal import PoseJournal, combined
 from mickey_hloc.io.poses import read_poses
 
 PAIRS = [(f"seq0/{i}.jpg", f"seq1/{i + 1}.jpg") for i in range(6)]
-WITNESS = (PAIRS[0], "abc123")
+INPUTS = {pair: f"abc{i}" for i, pair in enumerate(PAIRS)}
 
 
 def pose(i: int) -> RelativePose:
@@ -24,7 +24,7 @@ def write_all(path, origin='{"solver": "a"}', upto=None, finish=True):
     with PoseJournal(path, origin) as journal:
         for i, pair in enumerate(PAIRS[:upto]):
             if pair not in journal.poses:
-                journal.add({pair: pose(i)}, WITNESS if i == 0 else None)
+                journal.add({pair: pose(i)}, {pair: INPUTS[pair]})
         if finish:
             journal.finish(PAIRS)
     return path.read_bytes() if finish else b""
@@ -58,7 +58,8 @@ def test_a_finished_file_goes_on_where_it_ended(tmp_path):
     whole = write_all(path)
     with PoseJournal(path, '{"solver": "a"}') as journal:
         assert journal.finished == set(PAIRS)
-        assert journal.witness == WITNESS
+        assert journal.finished_input == combined(INPUTS.values())
+        journal.inputs.update(INPUTS)  # as computed again
         journal.finish(PAIRS)
     assert path.read_bytes() == whole
 

@@ -8,11 +8,10 @@ from support.posed_scenes import K, make_scene, motion_error, write_tiny_model
 from mickey_hloc import estimate_poses
 from mickey_hloc.cli import main as cli
 from mickey_hloc.errors import InputError
-from mickey_hloc.features.mickey import DUSTBIN_KEY, TEMPERATURE_KEY
 from mickey_hloc.io.pairs import read_pairs, write_pairs
 from mickey_hloc.io.pose_journal import PoseJournal
 from mickey_hloc.io.poses import read_poses
-from mickey_hloc.two_view.solving import pair_seed
+from mickey_hloc.model.stored_constants import DUSTBIN_KEY, TEMPERATURE_KEY
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +129,45 @@ def test_neither_order_nor_workers_nor_batches_change_a_pose(scene):
         assert sorted(again[3:]) == sorted(whole[3:])
 
 
-def test_seeds_differ_between_pairs_and_runs():
-    seeds = {pair_seed(s, a, b) for s in (0, 1) for a in ("x", "y") for b in ("x", "y")}
-    assert len(seeds) == 8
-    assert all(0 <= seed < 2**63 for seed in seeds)
+def test_a_pose_depends_on_its_own_input_and_the_runs_seed_alone(scene):
+    pair = read_pairs(scene.pairs)[3]
+    conf = estimate_poses.get_conf("probabilistic", num_sets=1, num_samples=8, num_hypotheses=1, polish_steps=0)
+    whole = read_poses(estimate(scene, conf))[pair]
+    alone = estimate(scene, conf, name="alone.txt", pairs=write_pairs(scene.folder / "one.txt", [pair]))
+    assert read_poses(alone)[pair].t.tobytes() == whole.t.tobytes()
+    other = {**conf, "seed": 1}
+    assert read_poses(estimate(scene, other, name="other.txt"))[pair].t.tobytes() != whole.t.tobytes()
+
+
+@pytest.mark.parametrize("dataset", ["descriptors", "keypoint_scores", "keypoints", "depths"])
+@pytest.mark.parametrize("which", [0, -1])
+def test_changed_input_of_any_image_is_never_taken_for_fresh(scene, dataset, which):
+    mickey_features(scene, **{TEMPERATURE_KEY: 0.1, DUSTBIN_KEY: 1.0})
+    path = estimate(scene, "mickey", matches=None)
+    before = path.read_bytes()
+    estimate(scene, "mickey", matches=None)
+    with h5py.File(scene.features, "a") as file:
+        file[scene.names[which]][dataset][0] += 0.125
+    with pytest.raises(InputError, match="made from other features"):
+        estimate(scene, "mickey", matches=None)
+    assert path.read_bytes() == before
+
+
+def test_changed_matches_or_cameras_are_never_taken_for_fresh(scene):
+    estimate(scene)
+    with h5py.File(scene.matches, "a") as file:
+        name0, name1 = read_pairs(scene.pairs)[-1]
+        partners = file[f"{name0.replace('/', '-')}/{name1.replace('/', '-')}"]["matches0"]
+        partners[np.flatnonzero(partners[()] >= 0)[0]] = -1
+    with pytest.raises(InputError, match="made from other features"):
+        estimate(scene)
+    estimate(scene, overwrite=True)
+    text = scene.intrinsics.read_text()
+    last = text.strip().splitlines()[-1].split()
+    last[1] = str(float(last[1]) + 1)
+    scene.intrinsics.write_text("\n".join([*text.strip().splitlines()[:-1], " ".join(last)]) + "\n")
+    with pytest.raises(InputError, match="made from other features"):
+        estimate(scene)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -239,7 +273,10 @@ def test_more_pairs_are_added_to_a_finished_file(scene, monkeypatch):
         ({"solver": {"name": "procrust"}}, "Unknown solver 'procrust'.*did you mean 'procrustes'"),
         ({"solver": {"name": "procrustes", "max_err": 1}}, "Unknown option 'max_err'"),
         ({"solver": {}}, "no 'name'"),
-        ({"correspondences": "dense"}, "Unknown correspondences 'dense'"),
+        (
+            {"correspondences": "dense"},
+            "correspondences of the poses conf must be one of matches, descriptors",
+        ),
         ({"correspondences": "descriptors"}, "'procrustes' needs matches"),
         ({"depth": "magic"}, "Unknown depth source 'magic'"),
         ({"deepth": "magic"}, "Unknown option 'deepth' of the poses conf"),

@@ -7,13 +7,13 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from mickey_hloc.confs import mickey_conf
 from support.posed_scenes import write_images, write_texture, write_tiny_model
 
 from mickey_hloc import extract_features
 from mickey_hloc.cli import main as cli
 from mickey_hloc.errors import InputError
-from mickey_hloc.features.mickey import stored_matcher
+from mickey_hloc.model.stored_constants import stored_matcher
+from mickey_hloc.hloc_plugin.confs import mickey_conf
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.image_batches import Preprocessing, load_image, plan_batches
 from mickey_hloc.weights.checkpoints import load_model
@@ -204,7 +204,7 @@ def test_sift_needs_no_weights(images, tmp_path):
         ({"model": {"name": "swift"}}, "Unknown feature 'swift' .did you mean 'sift'"),
         ({"preprocessing": {"resize": 5}}, "Unknown option 'resize' of preprocessing"),
         ({"preprocessing": {"interpolation": "cv2_best"}}, "Unknown interpolation 'cv2_best'"),
-        ({"preprocessing": {"resize_max": 0}}, "resize_max is 0"),
+        ({"preprocessing": {"resize_max": 0}}, "Option resize_max must be a number of pixels, or None, got 0"),
         ({"outputs": "x"}, "Unknown option 'outputs' of the extraction conf"),
         ({"model": {}}, "no 'name'"),
     ],

@@ -8,9 +8,9 @@ from mickey_hloc.model.mickey import MicKey, MicKeyOptions
 from mickey_hloc.training.disk_start import start_from_disk
 
 
-def make_model(encoder: str = "disk", width: int = 32) -> MicKey:
+def make_model(encoder: str = "disk", last_width: int = 32) -> MicKey:
     torch.manual_seed(0)
-    head = {"widths": [width] * 4, "num_attention_layers": 1, "mlp_hidden": 16, "num_attention_heads": 2}
+    head = {"widths": [32, 32, 32, last_width], "num_attention_layers": 1, "mlp_hidden": 16, "num_attention_heads": 2}
     heads = dict.fromkeys(("offset", "depth", "score"), head)
     wide = {**head, "widths": [128, 128, 128, 64]}
     options = {"encoder": encoder, **heads, "descriptor": wide, "depth_activation": "exp", "depth_scale_m": 2.0}
@@ -44,4 +44,4 @@ def test_needs_the_disk_encoder_and_room() -> None:
     with pytest.raises(InputError, match="disk encoder"):
         start_from_disk(make_model("convolutional"))
     with pytest.raises(InputError, match="wide"):
-        start_from_disk(make_model(width=2))
+        start_from_disk(make_model(last_width=2))

@@ -8,13 +8,15 @@ import torch
 from mickey_hloc import estimate_relative_pose
 from mickey_hloc.cli.demo import write_pair
 from mickey_hloc.cli.pose import load_photos
-from mickey_hloc.errors import InputError
+from mickey_hloc.errors import InputError, MissingDependencyError
 from mickey_hloc.geometry import pose_errors
 from mickey_hloc.model.focal import metric_keypoints
 from mickey_hloc.model.heads import HeadOptions
 from mickey_hloc.model.mickey import MetricKeypoints, MicKey, MicKeyOptions
 from mickey_hloc.rooms import sample_pair
-from mickey_hloc.two_view.estimator import Photo, TwoViewEstimator, TwoViewOptions
+from mickey_hloc.two_view.estimator import TwoViewEstimator
+from mickey_hloc.two_view.method import Method
+from mickey_hloc.two_view.result import Photo
 from mickey_hloc.weights.checkpoints import save_model
 
 SIFT = {"feature": "sift", "depth": "png:exact"}
@@ -50,7 +52,7 @@ def errors(pose, cam1_from_cam0):
 
 
 def estimate(photos, folder=None, seed=0, **options):
-    return TwoViewEstimator(TwoViewOptions(**options), image_dir=folder).estimate(*photos, seed=seed)
+    return TwoViewEstimator(Method(**options), image_dir=folder).estimate(*photos, seed=seed)
 
 
 def test_sift_with_exact_depth_is_accurate_to_centimetres(rooms) -> None:
@@ -99,7 +101,7 @@ def test_a_blank_image_is_named(rooms, value: int) -> None:
     for pair in ((photo, blank), (blank, photo), (blank, blank)):
         pose = estimate(pair, feature="sift", depth="constant:2").pose
         assert not pose.success
-        assert "wall.jpg is of a single colour" in pose.reason
+        assert "wall.jpg has no keypoints (is it of a single colour?)" in pose.reason
 
 
 def test_depth_that_is_unknown_everywhere_is_a_failure(rooms, tmp_path) -> None:
@@ -124,7 +126,8 @@ def test_the_same_seed_gives_the_same_pose(rooms) -> None:
 def test_every_feature_runs_with_every_kind_of_solver(rooms, tiny_weights, feature: str, solver: str | None) -> None:
     """Untrained weights: what comes out is either a finite pose or a reason, never something between."""
     _, photos, folder = rooms[0]
-    result = estimate(photos, folder, feature=feature, weights=tiny_weights, solver=solver)
+    depth = "mickey" if feature == "sift" else None
+    result = estimate(photos, folder, feature=feature, weights=tiny_weights, depth=depth, solver=solver)
     assert np.isfinite(result.pose.t).all() == result.pose.success == (not result.pose.reason)
     assert (result.pose.confidence > 0) == result.pose.success
     assert (result.problem.probability is not None) == (feature == "mickey" and solver is None)
@@ -141,14 +144,32 @@ def test_images_of_two_sizes(rooms, tiny_weights) -> None:
 
 
 def test_combinations_that_cannot_work() -> None:
-    with pytest.raises(InputError, match="needs MicKey's probabilities"):
-        TwoViewEstimator(TwoViewOptions(feature="sift", depth="constant:2", solver="probabilistic"))
-    with pytest.raises(InputError, match="Unknown feature 'surf'"):
-        TwoViewOptions(feature="surf")
+    with pytest.raises(InputError, match="sift has no depth of its own: choose a source, constant:<metres>"):
+        Method(feature="sift").resolve()
+    with pytest.raises(MissingDependencyError, match="feature 'surf' is none of ours"):
+        Method(feature="surf", hloc="no_hloc_here").resolve()
     with pytest.raises(InputError, match="Unknown depth source"):
-        TwoViewEstimator(TwoViewOptions(feature="sift", depth="laser"))
+        Method(feature="sift", depth="laser").resolve()
     with pytest.raises(InputError, match="Unknown option 'max_eror'"):
-        TwoViewEstimator(TwoViewOptions(feature="sift", depth="constant:2", solver_options={"max_eror": 1}))
+        Method(feature="sift", depth="constant:2", solver_options={"max_eror": 1}).resolve()
+    with pytest.raises(InputError, match="is for MicKey's features"):
+        Method(feature="sift", matcher="mickey", depth="constant:2").resolve()
+    with pytest.raises(InputError, match="makes its own keypoints: leave out the feature"):
+        Method(feature="sift", matcher="vismatch-roma", depth="constant:2").resolve()
+    with pytest.raises(InputError, match="leave out the weights"):
+        Method(feature="sift", depth="constant:2", weights="small").resolve()
+
+
+def test_wrong_types_are_refused_and_nothing_is_guessed() -> None:
+    for wrong in ({"seed": "abc"}, {"weights": 3}, {"solver_options": 3}, {"focal_correction": "both"}, {"seed": True}):
+        with pytest.raises(InputError, match=f"Option {next(iter(wrong))} of Method must be"):
+            Method(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_solver_that_draws_takes_matches_of_any_feature(rooms) -> None:
+    pair, photos, folder = rooms[0]
+    pose = estimate(photos, folder, **SIFT, solver="probabilistic").pose
+    assert errors(pose, pair.cam1_from_cam0)[1] < 0.05
 
 
 def test_the_short_form(rooms) -> None:

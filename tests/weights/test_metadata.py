@@ -20,7 +20,7 @@ from mickey_hloc.errors import WeightsError
 from mickey_hloc.model.options import MicKeyOptions
 from mickey_hloc.solvers import SOLVERS
 from mickey_hloc.weights.checkpoints import load_model, save_model
-from mickey_hloc.weights.metadata import METADATA_KEY, ModelMetadata, read_metadata, trained_size_px
+from mickey_hloc.weights.metadata import METADATA_KEY, ModelMetadata, read_metadata
 
 PUBLISHED = ModelMetadata(training_size_px=720, training_focal_px=570.0, solver="probabilistic")
 
@@ -58,11 +58,6 @@ def test_the_bundled_model_names_a_solver_that_there_is() -> None:
     assert read_metadata("small") == ModelMetadata(640, 525.0, "joint")
     assert read_metadata("small").solver in SOLVERS.names
     assert load_model("small", device="cpu").options.solver == "joint"
-
-
-def test_the_size_alone(tmp_path: Path) -> None:
-    assert trained_size_px("mickey") == 720
-    assert trained_size_px(written(tmp_path, '{"training_size_px": null}')) is None
 
 
 @pytest.mark.parametrize(
