@@ -1,4 +1,4 @@
-"""The benchmarks of an ablation: a task, how its poses are scored, and the figures of the paper for it."""
+"""The benchmarks of a grid: a task, how its poses are scored, and the figures of the paper for it."""
 
 from __future__ import annotations
 

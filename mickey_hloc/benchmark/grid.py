@@ -1,4 +1,4 @@
-"""The yaml of an ablation: what is combined with what. Unknown keys are errors."""
+"""The yaml of a grid of methods: what is combined with what. Unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class SubmissionEntry:
 
 @dataclass(frozen=True)
 class Grid:
-    """A whole ablation.
+    """Methods, depth sources and solvers, and the benchmark that all combinations run on.
 
     Attributes:
         methods: by label; every one is combined with every depth source and every solver, unless it says otherwise.

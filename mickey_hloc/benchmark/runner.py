@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mickey_hloc.benchmark.grid import Combination, Grid, combinations
 from mickey_hloc.benchmark.task import PoseTask
 from mickey_hloc.benchmark.timing import matching_ms
 from mickey_hloc.errors import MickeyHlocError
+from mickey_hloc.features import Extractor
 from mickey_hloc.two_view.method import Parts
 
 
@@ -29,7 +31,7 @@ class Outcome:
     Attributes:
         labels: of method, depth and solver.
         paper: method and depth in the paper's table.
-        plan: the parts; None where there are none.
+        parts: of the method; None where its names stand for none.
         poses: poses files by part.
         numbers: the scores.
         matching_ms: milliseconds a pair.
@@ -38,11 +40,14 @@ class Outcome:
 
     labels: tuple[str, str, str]
     paper: tuple[str, str]
-    plan: Parts | None = None
+    parts: Parts | None = None
     poses: Mapping[str, Path] = field(default_factory=dict)
     numbers: Numbers = field(default_factory=dict)
     matching_ms: float | None = None
     reason: str = ""
+
+
+Live = tuple[Outcome, Parts]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,26 +76,20 @@ def run_grid(grid: Grid, bench: Bench, hloc: str = "hloc", jobs: int = 1) -> lis
     bench.task.check_images()
     # Bars of several processes would overwrite each other; and what is there was checked by now.
     task = replace(bench.task, progress=jobs == 1 and bench.task.progress, workers=max(1, bench.task.workers // jobs))
-    outcomes = [_planned(combination) for combination in combinations(grid, hloc)]
+    outcomes = [_resolved(combination) for combination in combinations(grid, hloc)]
     for title, stage in (("features", _features), ("matches", _matches), ("depths", _depths), ("poses", _poses)):
         _run_stage(title, list(stage(task, _alive(outcomes))), jobs, task.outputs / "errors")
-    for outcome in _alive(outcomes):
-        _score(outcome, bench)
-    for outcome in _alive(outcomes):  # alone, so that nothing disturbs the measurement
-        assert outcome.plan is not None
-        outcome.matching_ms = matching_ms(task, outcome.plan, grid.timing_pairs)
+    for outcome, parts in _alive(outcomes):
+        results = task.outputs / f"results-{task.kind}" / parts.name
+        outcome.numbers = _try(outcome, partial(bench.score, outcome.poses, results)) or {}
+    for outcome, parts in _alive(outcomes):  # alone, so that nothing disturbs the measurement
+        outcome.matching_ms = matching_ms(task, parts, grid.timing_pairs)
     return outcomes + [_submission(label, entry.file, entry.paper, bench) for label, entry in grid.submissions.items()]
 
 
-def _score(outcome: Outcome, bench: Bench) -> None:
-    assert outcome.plan is not None
-    results = bench.task.outputs / f"results-{bench.task.kind}" / outcome.plan.name
-    outcome.numbers = _try(outcome, lambda: bench.score(outcome.poses, results)) or {}
-
-
-def _planned(combination: Combination) -> Outcome:
+def _resolved(combination: Combination) -> Outcome:
     outcome = Outcome(combination.labels, combination.paper)
-    outcome.plan = _try(outcome, combination.method.resolve)
+    outcome.parts = _try(outcome, combination.method.resolve)
     return outcome
 
 
@@ -108,50 +107,48 @@ def _try(outcome: Outcome, work: Callable[[], Any]) -> Any:
         return None
 
 
-def _alive(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    return [outcome for outcome in outcomes if not outcome.reason]
+def _alive(outcomes: Iterable[Outcome]) -> list[Live]:
+    """Those that nothing has failed of, with their parts."""
+    return [(o, o.parts) for o in outcomes if o.parts is not None and not o.reason]
 
 
-def _features(task: PoseTask, outcomes: list[Outcome]) -> Iterable[Step]:
-    shared: dict[str, tuple[Any, list[Outcome]]] = {}
-    for outcome in outcomes:
-        assert outcome.plan is not None
-        for extractor in (outcome.plan.extractor, outcome.plan.depth_extractor):
+def _features(task: PoseTask, live: list[Live]) -> Iterable[Step]:
+    shared: dict[str, tuple[Extractor, list[Outcome]]] = {}
+    for outcome, parts in live:
+        for extractor in (parts.extractor, parts.depth_extractor):
             if extractor is not None:
                 shared.setdefault(extractor.tag(), (extractor, []))[1].append(outcome)
     for tag, (extractor, users) in shared.items():
         yield Step(tag, steps.make_features, (task, extractor), tuple(users))
 
 
-def _matches(task: PoseTask, outcomes: list[Outcome]) -> Iterable[Step]:
-    matched = [outcome for outcome in outcomes if outcome.plan is not None and not outcome.plan.on_descriptors]
-    yield from _shared(task, matched, steps.make_matches, lambda plan: str(steps.matches_path(task, plan).stem))
+def _matches(task: PoseTask, live: list[Live]) -> Iterable[Step]:
+    matched = [(outcome, parts) for outcome, parts in live if not parts.on_descriptors]
+    yield from _shared(task, matched, steps.make_matches, lambda parts: steps.matches_path(task, parts).stem)
 
 
-def _depths(task: PoseTask, outcomes: list[Outcome]) -> Iterable[Step]:
-    def key(plan: Parts) -> str:
-        extractor = plan.extractor
-        keypoints = steps.matches_path(task, plan) if extractor is None else steps.features_path(task, extractor)
-        return f"{keypoints.stem}, {plan.depth_tag}"
+def _depths(task: PoseTask, live: list[Live]) -> Iterable[Step]:
+    def key(parts: Parts) -> str:
+        extractor = parts.extractor
+        keypoints = steps.matches_path(task, parts) if extractor is None else steps.features_path(task, extractor)
+        return f"{keypoints.stem}, {parts.depth_tag}"
 
     # also without depth to sample: files of parts are made from matched images here, once
-    wanted = [o for o in outcomes if o.plan is not None and (steps.needs_sampling(o.plan) or o.plan.extractor is None)]
+    wanted = [(o, parts) for o, parts in live if steps.needs_sampling(parts) or parts.extractor is None]
     yield from _shared(task, wanted, steps.make_depths, key)
 
 
-def _poses(task: PoseTask, outcomes: list[Outcome]) -> Iterable[Step]:
-    yield from _shared(task, outcomes, steps.make_poses, lambda plan: plan.name)
+def _poses(task: PoseTask, live: list[Live]) -> Iterable[Step]:
+    yield from _shared(task, live, steps.make_poses, lambda parts: parts.name)
 
 
-def _shared(
-    task: PoseTask, outcomes: list[Outcome], work: Callable[..., Any], key: Callable[[Parts], str]
-) -> Iterable[Step]:
-    users: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        assert outcome.plan is not None
-        users.setdefault(key(outcome.plan), []).append(outcome)
-    for name, group in users.items():
-        yield Step(name, work, (task, group[0].plan), tuple(group))
+def _shared(task: PoseTask, live: list[Live], work: Callable[..., Any], key: Callable[[Parts], str]) -> Iterable[Step]:
+    """A step for each key, of the parts that have it first."""
+    users: dict[str, tuple[Parts, list[Outcome]]] = {}
+    for outcome, parts in live:
+        users.setdefault(key(parts), (parts, []))[1].append(outcome)
+    for name, (parts, group) in users.items():
+        yield Step(name, work, (task, parts), tuple(group))
 
 
 def _run_stage(title: str, stage: list[Step], jobs: int, errors: Path) -> None:

@@ -1,4 +1,4 @@
-"""The table of an ablation: measured figures, the paper's beside them, and why rows have none."""
+"""The table of a grid: measured figures, the paper's beside them, and why rows have none."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def track_conf(part: PairModel, quantize_px: int | None = None) -> dict[str, Any
         InputError: the pair model is none that hloc can run.
     """
     if isinstance(part, HostedPairModel):
-        return part.conf
+        return {**part.conf, "output": f"matches-{part.tag()}"}
     if not isinstance(part, VismatchPairModel):
         raise InputError(f"hloc cannot run the pair model {part.name}; it runs its own and those of vismatch.")
     o = part.options

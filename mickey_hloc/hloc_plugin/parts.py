@@ -20,7 +20,7 @@ from mickey_hloc.io.image_batches import Preprocessing
 from mickey_hloc.matching.base import Matcher, StoredFeatures
 from mickey_hloc.model.device import default_device
 from mickey_hloc.pair_models.base import PairMatches, PairModel
-from mickey_hloc.registry import CheckedOptions, Part, Preset, make_options, unknown_name
+from mickey_hloc.registry import CheckedOptions, Part, Preset, file_safe, make_options, unknown_name
 
 _STEPS = {"feature": "extract_features", "matcher": "match_features", "pair model": "match_dense"}
 _HERE = "mickey_hloc.hloc_plugin.parts"
@@ -105,7 +105,8 @@ class _Hosted(Part):
         if self.options.conf not in known:
             raise unknown_name(f"{self.kind} of {self.options.host}", self.options.conf, known)
         conf = dict(known[self.options.conf])
-        return {**conf, "model": {**conf["model"], **self.options.model}}
+        changes = {"model": self.options.model, "preprocessing": self.options.preprocessing}
+        return conf | {key: {**conf.get(key, {}), **changed} for key, changed in changes.items()}
 
     @cached_property
     def model(self) -> nn.Module:
@@ -123,13 +124,14 @@ class _Hosted(Part):
         """The name that hloc gives the output of this conf."""
         output = str(self.conf["output"]).removeprefix("feats-").removeprefix("matches-")
         changes = {**self.options.model, **self.options.preprocessing}
-        return "-".join([output, *(f"{key}.{value}" for key, value in sorted(changes.items()))])
+        return "-".join([output, *(file_safe(f"{key}.{value}") for key, value in sorted(changes.items()))])
 
     def _preprocessing(self) -> Preprocessing:
         """What our steps know of it: imcui.hloc also has keys that squeeze every image into 640 x 480."""
         known = {field.name for field in fields(Preprocessing)}
-        values = {key: value for key, value in self.conf.get("preprocessing", {}).items() if key in known}
-        return make_options(Preprocessing, {**values, **self.options.preprocessing}, f"{self.kind} {self.name}")
+        unused = self.conf["preprocessing"].keys() - known - self.options.preprocessing.keys()
+        values = {key: value for key, value in self.conf["preprocessing"].items() if key not in unused}
+        return make_options(Preprocessing, values, f"{self.kind} {self.name}")
 
 
 class HostedExtractor(_Hosted, Extractor):
@@ -183,9 +185,17 @@ class HostedPairModel(_Hosted, PairModel):
         return self._preprocessing()
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        multiple = int(self.conf.get("preprocessing", {}).get("dfactor", 8))
+        multiple = self.size_multiple
         width, height = (max(s // multiple, 1) * multiple for s in self.preprocessing.network_size(image_size))
         return width, height
+
+    @property
+    def size_multiple(self) -> int:
+        """The sides of images become multiples of it, pixels."""
+        return int(self.conf["preprocessing"].get("dfactor", 8))
+
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity(), "size_multiple": self.size_multiple}
 
     def _match(self, image0: Tensor, image1: Tensor) -> PairMatches:
         found = self.model({"image0": image0[None].to(self.device), "image1": image1[None].to(self.device)})

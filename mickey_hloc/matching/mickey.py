@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mickey_hloc.features.mickey import weights_tag
 from mickey_hloc.matching.base import Matcher, MatcherOptions, StoredFeatures
 from mickey_hloc.model.blockwise import match_blockwise
 from mickey_hloc.model.matching import DualSoftmax
@@ -50,6 +51,15 @@ class DualSoftmaxMatcher(Matcher):
         assert self.dual_softmax is not None
         descriptors = features0["descriptors"], features1["descriptors"]
         return match_blockwise(self.dual_softmax, *descriptors, self.options.match_threshold)
+
+    def identity(self) -> dict[str, Any]:
+        o: DualSoftmaxOptions = self.options
+        return {"weights": weights_tag(o.weights), "match_threshold": o.match_threshold}
+
+    def tag(self) -> str:
+        """Weights, a file also by a part of its checksum, and the threshold."""
+        threshold = self.options.match_threshold
+        return weights_tag(self.options.weights) + (f"-p{threshold:g}" if threshold else "")
 
 
 def dual_softmax(attributes: Mapping[str, object], weights: str) -> DualSoftmax:

@@ -3,7 +3,15 @@
 from mickey_hloc.registry.assignments import parse_assignments
 from mickey_hloc.registry.options import CheckedOptions, make_options, require
 from mickey_hloc.registry.part import Part, file_safe, options_tag
-from mickey_hloc.registry.slots import ConfTable, Preset, Registry, is_dotted_path, load_attribute, unknown_name
+from mickey_hloc.registry.slots import (
+    ConfTable,
+    Preset,
+    Registry,
+    UnknownNameError,
+    is_dotted_path,
+    load_attribute,
+    unknown_name,
+)
 
 __all__ = [
     "CheckedOptions",
@@ -11,6 +19,7 @@ __all__ = [
     "Part",
     "Preset",
     "Registry",
+    "UnknownNameError",
     "file_safe",
     "is_dotted_path",
     "load_attribute",

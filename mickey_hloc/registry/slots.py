@@ -15,12 +15,20 @@ from mickey_hloc.registry.part import Part
 T = TypeVar("T")
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+class UnknownNameError(InputError):
+    """A name that is in no table. Attributes: choices: the names that are."""
+
+    def __init__(self, message: str, choices: Iterable[str]) -> None:
+        super().__init__(message)
+        self.choices = frozenset(choices)
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that is in no table; it lists the choices and the nearest one."""
     choices = sorted(known)
     near = difflib.get_close_matches(name, choices, n=1)
     hint = f" (did you mean '{near[0]}'?)" if near else ""
-    return InputError(f"Unknown {kind} '{name}'{hint}; choose one of: {', '.join(choices)}.")
+    return UnknownNameError(f"Unknown {kind} '{name}'{hint}; choose one of: {', '.join(choices)}.", choices)
 
 
 @dataclass(frozen=True)

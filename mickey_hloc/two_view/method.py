@@ -16,7 +16,7 @@ from mickey_hloc.features.mickey import MickeyExtractor
 from mickey_hloc.matching import MATCHERS, Matcher
 from mickey_hloc.matching.mickey import DualSoftmaxMatcher
 from mickey_hloc.pair_models import PAIR_MODELS, VISMATCH_PREFIX, PairModel
-from mickey_hloc.registry import CheckedOptions, is_dotted_path
+from mickey_hloc.registry import CheckedOptions, UnknownNameError, is_dotted_path, unknown_name
 from mickey_hloc.solvers import SOLVERS, Solver
 
 _MATCHING_FILES = (".h5", ".hdf5")
@@ -116,7 +116,9 @@ class Method(CheckedOptions):
             chosen = {"weights": weights or self.weights, "encoder": self.encoder, "precision": self.precision}
             options |= {key: value for key, value in chosen.items() if value is not None}
             options |= {"focal_correction": "resize"} if self.focal_correction == "resize" else {}
-        return EXTRACTORS.create(name, self.hloc, **self._as_stored({**options, **self.feature_options}))
+        extractor = EXTRACTORS.create(name, self.hloc, **self._as_stored({**options, **self.feature_options}))
+        _ = extractor.preprocessing  # a file of weights that is not there shows here
+        return extractor
 
     def _as_stored(self, options: dict[str, Any]) -> dict[str, Any]:
         """Options of a part that reads images, with what is said about EXIF."""
@@ -138,12 +140,14 @@ class Method(CheckedOptions):
         if is_dotted_path(name):
             return find_user_matching(name)(**options)
         try:
-            return MATCHERS.create(name, self.hloc, **options)
-        except InputError as error:
+            MATCHERS.find(name, self.hloc)
+        except UnknownNameError as unknown:
             try:
-                return PAIR_MODELS.create(name, self.hloc, **self._as_stored(options))
-            except InputError:
-                raise error from None
+                PAIR_MODELS.find(name, self.hloc)
+            except UnknownNameError as error:
+                raise unknown_name("matcher", name, unknown.choices | error.choices) from None
+            return PAIR_MODELS.create(name, self.hloc, **self._as_stored(options))
+        return MATCHERS.create(name, self.hloc, **options)
 
     def _default_matcher(self, extractor: Extractor) -> Matcher:
         if extractor.default_matcher is None:
@@ -214,17 +218,18 @@ class Parts:
     @property
     def depth_tag(self) -> str:
         """The depth source in names of files."""
+        options = [_file_safe(f"{key}{value}") for key, value in sorted(self.method.depth_options.items())]
         if self.depth_extractor is not None:
-            return self.depth_extractor.tag()
-        return "own" if self.depth is None else _file_safe(self.depth.removeprefix("png:")).strip("-.")
+            return "-".join([self.depth_extractor.tag(), *options])
+        spec = "own" if self.depth is None else _file_safe(self.depth.removeprefix("png:")).strip("-.")
+        return "-".join([spec, *options])
 
     @cached_property
     def name(self) -> str:
         """The method in names of folders and files."""
         made_by = [part.tag() for part in (self.extractor, self.matcher, self.pair_model) if part is not None]
         options = [f"{key}{value}" for key, value in sorted(self.method.solver_options.items())]
-        more = [f"{key}{value}" for key, value in sorted(self.method.depth_options.items())]
-        more += [f"focal-{self.method.focal_correction}"] if self.method.focal_correction != "none" else []
+        more = [f"focal-{self.method.focal_correction}"] if self.method.focal_correction != "none" else []
         seed = [f"seed{self.method.seed}"] if self.method.seed else []
         solver = "-".join(_file_safe(tag) for tag in [self.solver.name, *options, *more, *seed])
         return "+".join([*made_by, self.depth_tag, solver])

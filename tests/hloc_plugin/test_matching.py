@@ -9,9 +9,9 @@ import pytest
 import torch
 from support.hlocs import TinyConfs, write_texture
 
-from mickey_hloc.confs import mickey_matcher_conf
 from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.hloc_plugin import import_step
+from mickey_hloc.hloc_plugin.confs import mickey_matcher_conf
 from mickey_hloc.model.matching import mutual_nearest_neighbours
 from mickey_hloc.weights.checkpoints import load_matcher
 

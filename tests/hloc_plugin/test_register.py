@@ -10,9 +10,9 @@ import torch
 from support.hlocs import HOSTS, import_host
 
 import mickey_hloc
-from mickey_hloc import confs
 from mickey_hloc.errors import InputError, MissingDependencyError
-from mickey_hloc.hloc_plugin import import_step
+from mickey_hloc.features.mickey import DEFAULT_WEIGHTS
+from mickey_hloc.hloc_plugin import confs, import_step
 from mickey_hloc.hloc_plugin.adapters import MAX_KEYPOINTS, hloc_features
 from mickey_hloc.model.mickey import MetricKeypoints
 
@@ -109,7 +109,7 @@ def test_module_that_is_no_hloc_is_refused() -> None:
 
 def test_confs_do_not_share_state() -> None:
     confs.feature_confs()["mickey"]["model"]["weights"] = "changed"
-    assert confs.feature_confs()["mickey"]["model"]["weights"] == confs.DEFAULT_WEIGHTS
+    assert confs.feature_confs()["mickey"]["model"]["weights"] == DEFAULT_WEIGHTS
 
 
 def test_other_numbers_go_to_other_files(tmp_path: Path) -> None:
@@ -124,10 +124,14 @@ def test_other_numbers_go_to_other_files(tmp_path: Path) -> None:
         confs.mickey_conf(weights, encoder="dinov2_vits14")["output"],
         confs.mickey_conf(weights, precision="fp32")["output"],
     }
+    matches = {confs.mickey_matcher_conf(weights)["output"], confs.mickey_matcher_conf()["output"]}
+    matches.add(confs.mickey_matcher_conf(weights, match_threshold=0.1)["output"])
     weights.write_bytes(b"second training, same path")
     outputs.add(confs.mickey_conf(weights)["output"])
+    matches.add(confs.mickey_matcher_conf(weights)["output"])
     assert len(outputs) == 7
-    assert all("/" not in output and " " not in output for output in outputs)
+    assert len(matches) == 4
+    assert all("/" not in output and " " not in output for output in outputs | matches)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import pytest
 import torch
 import yaml
 
-from mickey_hloc.benchmark.method_confs import feature_conf, matching_plan
 from mickey_hloc.errors import MickeyHlocError
-from mickey_hloc.hloc_plugin.models import load_hloc_model
-from mickey_hloc.match_images import ImageMatchConf
+from mickey_hloc.features import get_extractor
+from mickey_hloc.matching import Matcher
+from mickey_hloc.pair_models import PairModel, get_pair_model
+from mickey_hloc.two_view.method import Method
 
 GRIDS = Path(__file__).parents[2] / "configs" / "ablation"
 METHODS = {
@@ -31,6 +32,10 @@ OTHER_NAMES = {"imcui.hloc": {"disk+lightglue": "disk-lightglue"}}
 
 def name_in(host: ModuleType, matcher: str) -> str:
     return OTHER_NAMES.get(host.__name__, {}).get(matcher, matcher)
+
+
+def matching_in(host: ModuleType, label: str) -> Matcher | PairModel:
+    return Method(matcher=name_in(host, METHODS[label]["matcher"]), hloc=host.__name__).find_matching()
 
 
 @pytest.fixture
@@ -57,21 +62,25 @@ def test_the_tables_have_the_papers_matchers() -> None:
 @pytest.mark.parametrize("label", METHODS)
 def test_names_resolve(host: ModuleType, label: str) -> None:
     entry = METHODS[label]
-    plan = matching_plan(name_in(host, entry["matcher"]), host.__name__)
-    assert plan.conf["output"]
+    matching = matching_in(host, label)
+    assert matching.tag()
     if "feature" in entry:
-        assert feature_conf(entry["feature"], None, None, host.__name__)["model"]["model"]["name"] == entry["feature"]
+        assert isinstance(matching, Matcher)
+        assert get_extractor(entry["feature"], host.__name__).conf["model"]["name"] == entry["feature"]
+    elif entry["matcher"].startswith("vismatch-"):
+        assert f"vismatch-{matching.options.matcher}" == entry["matcher"]
     else:
-        assert ImageMatchConf.from_dict(plan.conf).matcher().identity()["host"] == host.__name__
+        assert isinstance(matching, PairModel)
+        assert matching.identity()["host"] == host.__name__
 
 
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize("label", [label for label in METHODS if METHODS[label]["matcher"] != "nn-mutual"])
 def test_what_is_missing_is_one_sentence(host: ModuleType, label: str) -> None:
     """Weights by their address, or the package that the network needs."""
-    model = matching_plan(name_in(host, METHODS[label]["matcher"]), host.__name__).conf["model"]["model"]
+    matching = matching_in(host, label)
     with pytest.raises(MickeyHlocError) as caught:
-        load_hloc_model(host.__name__, "matchers", model)
+        _ = matching.matcher if METHODS[label]["matcher"].startswith("vismatch-") else matching.model
     message = str(caught.value)
     assert "\n" not in message
     assert "https://" in message or "pip install" in message, message
@@ -94,14 +103,13 @@ def test_the_adapter_on_a_network_of_the_real_interface(
             return found[0], found[1], found[0], found[1], None, None, np.array([0.75], dtype=np.float32)
 
     monkeypatch.setattr(vismatch, "get_matcher", lambda chosen, device, **_: Bright(device) if chosen == name else None)
-    plan = matching_plan(f"vismatch-{name}", host.__name__)
-    matcher = ImageMatchConf.from_dict(plan.conf).matcher()
+    matcher = get_pair_model(f"vismatch-{name}", host.__name__)
     image0, image1 = torch.zeros(2, 3, 56, 72)
     image0[:, 11, 23], image1[:, 40, 5] = 1.0, 1.0
-    keypoints0, keypoints1, scores = matcher.match(image0, image1)
-    assert keypoints0.tolist() == [[23.0, 11.0]]
-    assert keypoints1.tolist() == [[5.0, 40.0]]
-    assert scores.tolist() == [0.75]
+    found = matcher.match(image0, image1)
+    assert found.keypoints0.tolist() == [[23.0, 11.0]]
+    assert found.keypoints1.tolist() == [[5.0, 40.0]]
+    assert found.scores.tolist() == [0.75]
 
 
 def test_loftr_with_random_weights(host: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,9 +118,9 @@ def test_loftr_with_random_weights(host: ModuleType, monkeypatch: pytest.MonkeyP
     torch.manual_seed(0)
     state = {"state_dict": loftr.LoFTR(pretrained=None).state_dict()}
     monkeypatch.setattr(loftr, "load_state_dict_from_url", lambda *_, **__: state)
-    matcher = ImageMatchConf.from_dict(matching_plan("loftr", host.__name__).conf).matcher()
+    matcher = get_pair_model("loftr", host.__name__)
     image0, image1 = torch.rand(2, 1, 96, 128)
-    keypoints0, keypoints1, scores = matcher.match(image0, image1)
-    assert keypoints0.shape == keypoints1.shape == (len(scores), 2)
-    for keypoints in (keypoints0, keypoints1):
+    found = matcher.match(image0, image1)
+    assert found.keypoints0.shape == found.keypoints1.shape == (len(found.scores), 2)
+    for keypoints in (found.keypoints0, found.keypoints1):
         assert bool(((keypoints >= -8) & (keypoints <= torch.tensor([136.0, 104.0]))).all())

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from support.hlocs import write_texture
 
-from mickey_hloc.confs import vismatch_conf
 from mickey_hloc.errors import InputError
 from mickey_hloc.hloc_plugin import import_step
+from mickey_hloc.hloc_plugin.confs import vismatch_conf
 
 SHIFT = (23, 11)  # px
 

@@ -107,12 +107,14 @@ import torch
 from ..utils.base_model import BaseModel
 
 class Grid(BaseModel):
+    default_conf = {"step": 8}
     def _init(self, conf):
         pass
     def _forward(self, data):
         height, width = data["image0"].shape[-2:]
         assert height % 8 == 0 and width % 8 == 0
-        y, x = torch.meshgrid(torch.arange(4, height, 8), torch.arange(4, width, 8), indexing="ij")
+        step = self.conf["step"]
+        y, x = torch.meshgrid(torch.arange(4, height, step), torch.arange(4, width, step), indexing="ij")
         points = torch.stack([x, y], -1).reshape(-1, 2).float()
         return {"keypoints0": points, "keypoints1": points + 0.25, "scores": torch.linspace(0, 1, len(points))}
 """,

@@ -1,4 +1,4 @@
-"""pipelines/mapfree: right poses, nothing done twice, nothing mixed, the same bytes from the same seed."""
+"""``mickey-hloc benchmark mapfree``: right poses, nothing twice, nothing mixed, the same bytes from the same seed."""
 
 import json
 import shutil
@@ -20,17 +20,17 @@ from mickey_hloc.matching.nearest import NearestNeighbourMatcher
 from mickey_hloc.solvers.procrustes import ProcrustesSolver
 
 SIFT = ["--track", "all", "--feature", "sift", "--matcher", "nn-ratio", "--depth", "png:sensor"]
-NAME = "sift-r1600+nn-ratio.9+sensor+procrustes"
+NAME = "sift-r1600+nn-ratio+sensor+procrustes"
 
 
-def run(pipeline, dataset, outputs, *arguments):
-    return pipeline("mapfree").main([str(dataset), "--outputs", str(outputs), *(arguments or SIFT)])
+def run(benchmark, dataset, outputs, *arguments):
+    return benchmark("mapfree", dataset, "--output", outputs, *(arguments or SIFT))
 
 
 @pytest.fixture(scope="module")
-def finished(pipeline, rendered, tmp_path_factory):
+def finished(benchmark, rendered, tmp_path_factory):
     outputs = tmp_path_factory.mktemp("outputs")
-    assert run(pipeline, rendered, outputs) == 0
+    assert run(benchmark, rendered, outputs) == 0
     return outputs
 
 
@@ -46,12 +46,12 @@ def test_sift_with_exact_depth_is_right_from_images_to_the_table(finished):
         assert sorted(archive.namelist()) == ["pose_s00001.txt", "pose_s00002.txt"]
 
 
-def test_a_finished_run_does_nothing(pipeline, rendered, finished, monkeypatch, capsys):
+def test_a_finished_run_does_nothing(benchmark, rendered, finished, monkeypatch, capsys):
     """Neither network nor matcher nor solver runs, and no file of a step is written."""
     before = change_times(finished)
     for cls, method in ((SiftExtractor, "extract"), (NearestNeighbourMatcher, "match"), (ProcrustesSolver, "solve")):
         monkeypatch.setattr(cls, method, lambda *_: pytest.fail("a finished step ran again"))
-    assert run(pipeline, rendered, finished) == 0
+    assert run(benchmark, rendered, finished) == 0
     after = change_times(finished)
     assert after.keys() == before.keys()
     steps = [path for path in after if path.endswith(".h5") or path.endswith("images.json")]
@@ -60,33 +60,33 @@ def test_a_finished_run_does_nothing(pipeline, rendered, finished, monkeypatch, 
     assert NAME in capsys.readouterr().out
 
 
-def test_the_same_seed_gives_the_same_bytes(pipeline, rendered, finished, tmp_path):
-    assert run(pipeline, rendered, tmp_path / "again") == 0
+def test_the_same_seed_gives_the_same_bytes(benchmark, rendered, finished, tmp_path):
+    assert run(benchmark, rendered, tmp_path / "again") == 0
     assert all_files(tmp_path / "again") == all_files(finished)
 
 
-def test_scenes_one_after_the_other_are_all_scenes(pipeline, rendered, finished, tmp_path):
-    assert run(pipeline, rendered, tmp_path, *SIFT, "--scenes", "s00002") == 0
+def test_scenes_one_after_the_other_are_all_scenes(benchmark, rendered, finished, tmp_path):
+    assert run(benchmark, rendered, tmp_path, *SIFT, "--scenes", "s00002") == 0
     assert not (tmp_path / "val" / "poses-all" / NAME / "s00001.txt").exists()
-    assert run(pipeline, rendered, tmp_path) == 0
+    assert run(benchmark, rendered, tmp_path) == 0
     for scene in ("s00001", "s00002"):
         path = f"val/poses-all/{NAME}/{scene}.txt"
         assert (tmp_path / path).read_bytes() == (finished / path).read_bytes()
 
 
-def test_a_second_solver_reuses_everything_before_it(pipeline, rendered, finished, tmp_path, monkeypatch):
+def test_a_second_solver_reuses_everything_before_it(benchmark, rendered, finished, tmp_path, monkeypatch):
     outputs = shutil.copytree(finished, tmp_path / "outputs")
     for cls, method in ((SiftExtractor, "extract"), (NearestNeighbourMatcher, "match")):
         monkeypatch.setattr(cls, method, lambda *_: pytest.fail("a finished step ran again"))
-    assert run(pipeline, rendered, outputs, *SIFT, "--solver", "pnp", "--seed", "1") == 0
-    poses = read_poses(outputs / "val" / "poses-all" / "sift-r1600+nn-ratio.9+sensor+pnp-seed1" / "s00001.txt")
+    assert run(benchmark, rendered, outputs, *SIFT, "--solver", "pnp", "--seed", "1") == 0
+    poses = read_poses(outputs / "val" / "poses-all" / "sift-r1600+nn-ratio+sensor+pnp-seed1" / "s00001.txt")
     assert all(pose.success for pose in poses.values())
 
 
-def test_a_query_without_pose_is_in_the_score_and_not_in_the_submission(pipeline, own_copy, tmp_path, capsys):
+def test_a_query_without_pose_is_in_the_score_and_not_in_the_submission(benchmark, own_copy, tmp_path, capsys):
     blank = own_copy / "val" / "s00001" / "seq1" / "frame_00001.jpg"
     Image.fromarray(np.full((240, 320, 3), 128, dtype=np.uint8)).save(blank)
-    assert run(pipeline, own_copy, tmp_path / "outputs") == 0
+    assert run(benchmark, own_copy, tmp_path / "outputs") == 0
     results = tmp_path / "outputs" / "val" / "results-all" / NAME
     assert json.loads((results / "benchmark.json").read_text())["failures"] == 1
     with zipfile.ZipFile(results / "submission.zip") as archive:
@@ -94,9 +94,9 @@ def test_a_query_without_pose_is_in_the_score_and_not_in_the_submission(pipeline
     assert "3 queries have a pose, 1 have none" in capsys.readouterr().err
 
 
-def test_an_unreadable_image_costs_itself_only(pipeline, own_copy, tmp_path):
+def test_an_unreadable_image_costs_itself_only(benchmark, own_copy, tmp_path):
     (own_copy / "val" / "s00001" / "seq1" / "frame_00001.jpg").write_bytes(b"no image")
-    assert run(pipeline, own_copy, tmp_path / "outputs") == 0
+    assert run(benchmark, own_copy, tmp_path / "outputs") == 0
     poses = read_poses(tmp_path / "outputs" / "val" / "poses-all" / NAME / "s00001.txt")
     assert [pose.success for pose in poses.values()] == [True, False]
 
@@ -121,14 +121,14 @@ def change_features(dataset, outputs):
     ("change", "message"),
     [(change_image, "is not the image that"), (change_depth, "other depths"), (change_features, "other features")],
 )
-def test_what_was_made_from_other_input_is_refused(pipeline, own_copy, tmp_path, finished, capsys, change, message):
+def test_what_was_made_from_other_input_is_refused(benchmark, own_copy, tmp_path, finished, capsys, change, message):
     outputs = shutil.copytree(finished, tmp_path / "outputs")
     change(own_copy, outputs)
-    assert run(pipeline, own_copy, outputs) == 2
+    assert run(benchmark, own_copy, outputs) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert message in error
     assert "overwrite" in error
-    assert run(pipeline, own_copy, outputs, *SIFT, "--overwrite") == 0
+    assert run(benchmark, own_copy, outputs, *SIFT, "--overwrite") == 0
 
 
 @pytest.mark.parametrize(
@@ -145,19 +145,19 @@ def test_what_was_made_from_other_input_is_refused(pipeline, own_copy, tmp_path,
         (["--weights", "no_such.ckpt"], "no_such.ckpt"),
     ],
 )
-def test_wrong_input_is_one_sentence(pipeline, rendered, tmp_path, capsys, monkeypatch, arguments, message):
+def test_wrong_input_is_one_sentence(benchmark, rendered, tmp_path, capsys, monkeypatch, arguments, message):
     monkeypatch.setitem(sys.modules, "hloc", None)  # not installed
-    assert run(pipeline, rendered, tmp_path, "--track", "all", *arguments) == 2
+    assert run(benchmark, rendered, tmp_path, "--track", "all", *arguments) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("pipelines/mapfree: ")
+    assert error.startswith("mickey-hloc benchmark: ")
     assert message in error
 
 
-def test_withheld_poses_give_a_submission_without_score(pipeline, own_copy, tmp_path, capsys):
+def test_withheld_poses_give_a_submission_without_score(benchmark, own_copy, tmp_path, capsys):
     path = own_copy / "val" / "s00001" / "poses.txt"
     reference, *queries = path.read_text().splitlines()
     path.write_text("\n".join([reference, *(f"{line.split()[0]} 0 0 0 0 0 0 0" for line in queries)]) + "\n")
-    assert run(pipeline, own_copy, tmp_path / "outputs", *SIFT, "--scenes", "s00001") == 0
+    assert run(benchmark, own_copy, tmp_path / "outputs", *SIFT, "--scenes", "s00001") == 0
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "withheld" in captured.err

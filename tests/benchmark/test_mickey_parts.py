@@ -1,11 +1,11 @@
-"""MicKey in the pipelines, as features and as depth; the weights are untrained, so only the ways are tested."""
+"""MicKey in a benchmark, as features and as depth; the weights are untrained, so only the ways are tested."""
 
 import h5py
 import numpy as np
 import pytest
 import torch
 
-from mickey_hloc.benchmark import Method, make_plan, run_plan
+from mickey_hloc.benchmark import run_method
 from mickey_hloc.benchmark.mapfree import mapfree_run
 from mickey_hloc.benchmark.steps import depths_path, features_path, matches_path
 from mickey_hloc.errors import InputError
@@ -13,6 +13,7 @@ from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.matches import MatchFile
 from mickey_hloc.io.poses import read_poses
 from mickey_hloc.model.mickey import MicKey, MicKeyOptions
+from mickey_hloc.two_view.method import Method
 from mickey_hloc.weights.checkpoints import save_model
 
 
@@ -33,19 +34,19 @@ def task(rendered, tmp_path):
 
 
 def test_descriptors_without_a_matching_step(task, weights):
-    plan = make_plan(Method(weights=str(weights)))
-    poses = run_plan(task, plan)
+    parts = Method(weights=str(weights)).resolve()
+    poses = run_method(task, parts)
     assert list(read_poses(poses["s00001"])) == task.pairs
     assert not list(task.outputs.glob("*_matches*"))
-    with FeatureFile(features_path(task, plan.feature)) as features:
+    with FeatureFile(features_path(task, parts.extractor)) as features:
         assert features.read(task.names[0]).depths is not None
 
 
 def test_other_solvers_take_its_mutual_neighbours(task, weights):
-    plan = make_plan(Method(weights=str(weights), solver="pnp"))
-    poses = run_plan(task, plan)
+    parts = Method(weights=str(weights), solver="pnp").resolve()
+    poses = run_method(task, parts)
     assert len(read_poses(poses["s00001"])) == 2
-    with MatchFile(matches_path(task, plan)) as matches:
+    with MatchFile(matches_path(task, parts)) as matches:
         found, scores = matches.read(*task.pairs[0])
     assert len(found) > 10
     assert ((scores > 0) & (scores <= 1)).all()
@@ -53,10 +54,10 @@ def test_other_solvers_take_its_mutual_neighbours(task, weights):
 
 def test_its_depth_at_the_keypoints_of_others(task, weights, monkeypatch):
     """Interpolated from its own keypoints; other weights are another file."""
-    plan = make_plan(Method(feature="sift", depth=f"mickey:{weights}", solver="pnp"))
-    run_plan(task, plan)
-    sift, mickey = features_path(task, plan.feature), features_path(task, plan.depth_feature)
-    with h5py.File(depths_path(task, plan, sift)) as file, FeatureFile(mickey) as own:
+    parts = Method(feature="sift", depth=f"mickey:{weights}", solver="pnp").resolve()
+    run_method(task, parts)
+    sift, mickey = features_path(task, parts.extractor), features_path(task, parts.depth_extractor)
+    with h5py.File(depths_path(task, parts, sift)) as file, FeatureFile(mickey) as own:
         depths = file[task.names[0]]["depths"][()]
         theirs = own.read(task.names[0]).depths
         usable = theirs[theirs > 0]
@@ -64,27 +65,26 @@ def test_its_depth_at_the_keypoints_of_others(task, weights, monkeypatch):
     assert len(depths) == len(h5py.File(sift)[task.names[0]]["keypoints"])
     if len(usable):
         assert usable.min() - 1e-4 <= known.min() <= known.max() <= usable.max() + 1e-4
-    other = make_plan(Method(feature="sift", depth="mickey:mickey_sc", solver="pnp"))
-    assert depths_path(task, other, sift) != depths_path(task, plan, sift)
-    assert other.name != plan.name
+    other = Method(feature="sift", depth="mickey:mickey_sc", solver="pnp").resolve()
+    assert depths_path(task, other, sift) != depths_path(task, parts, sift)
+    assert other.name != parts.name
 
 
 def test_its_features_with_other_depth(task, weights):
-    poses = run_plan(task, make_plan(Method(weights=str(weights), depth="png:sensor")))
+    poses = run_method(task, Method(weights=str(weights), depth="png:sensor").resolve())
     assert len(read_poses(poses["s00001"])) == 2
-    poses = run_plan(task, make_plan(Method(weights=str(weights), depth="png:sensor", solver="procrustes")))
+    poses = run_method(task, Method(weights=str(weights), depth="png:sensor", solver="procrustes").resolve())
     assert len(read_poses(poses["s00001"])) == 2
 
 
 def test_dense_depth_reaches_the_solver_that_wants_it(task):
-    method = Method(feature="sift", depth="png:sensor", solver="procrustes", options={"icp": True})
-    plan = make_plan(method)
-    assert plan.dense_depth
-    poses = read_poses(run_plan(task, plan)["s00001"])
+    parts = Method(feature="sift", depth="png:sensor", solver="procrustes", solver_options={"icp": True}).resolve()
+    assert parts.solver.uses_depth_maps
+    poses = read_poses(run_method(task, parts)["s00001"])
     assert all(pose.success for pose in poses.values())
     assert not list(task.outputs.glob("*_depth-*"))
 
 
 def test_weights_that_nothing_uses_are_a_mistake(weights):
     with pytest.raises(InputError, match="leave out the weights"):
-        make_plan(Method(feature="sift", depth="constant:1", weights=str(weights)))
+        Method(feature="sift", depth="constant:1", weights=str(weights)).resolve()

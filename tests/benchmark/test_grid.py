@@ -1,4 +1,4 @@
-"""pipelines/ablation: a grid becomes a table with the paper's figures; a failing combination costs its own row only."""
+"""``mickey-hloc benchmark grid``: a table with the paper's figures; a failing combination costs its own row only."""
 
 import csv
 import io
@@ -52,12 +52,12 @@ def write_grid(path, **changes):
 
 
 @pytest.fixture(scope="module")
-def finished(pipeline, rendered, host, tmp_path_factory):
+def finished(benchmark, rendered, host, tmp_path_factory):
     """Outputs of the whole grid."""
-    folder = tmp_path_factory.mktemp("ablation")
+    folder = tmp_path_factory.mktemp("grid")
     grid = write_grid(folder / "grid.yaml")
-    run = [str(grid), "--dataset", str(rendered), "--outputs", str(folder / "out"), "--hloc", host]
-    assert pipeline("ablation").main(run) == 0
+    run = [str(grid), "--dataset", str(rendered), "--output", str(folder / "out"), "--hloc", host]
+    assert benchmark("grid", *run) == 0
     return folder, run
 
 
@@ -115,28 +115,28 @@ def test_all_styles_say_the_same(finished):
     assert 'class="number best"' in page
 
 
-def test_a_finished_grid_does_nothing_and_gives_the_same_table(pipeline, finished, monkeypatch):
+def test_a_finished_grid_does_nothing_and_gives_the_same_table(benchmark, finished, monkeypatch):
     folder, run = finished
     before, table = change_times(folder / "out"), (folder / "out" / "grid.csv").read_text()
     monkeypatch.setattr(SiftExtractor, "extract", lambda *_: pytest.fail("a finished step ran again"))
-    assert pipeline("ablation").main(run) == 0
+    assert benchmark("grid", *run) == 0
     after = change_times(folder / "out")
     steps = [path for path in before if path.endswith((".h5", "images.json")) or path.startswith("val/timing")]
     assert {path: after[path] for path in steps} == {path: before[path] for path in steps}
     assert (folder / "out" / "grid.csv").read_text() == table
 
 
-def test_a_part_of_the_grid_and_submissions_of_others(pipeline, finished, rendered, capsys):
+def test_a_part_of_the_grid_and_submissions_of_others(benchmark, finished, rendered, capsys):
     folder, run = finished
     zip_path = next((folder / "out").rglob("submission.zip"))
     others = ["--submission", f"net={zip_path}", f"absent={folder / 'absent.zip'}"]
-    assert pipeline("ablation").main([*run, "--methods", "SIFT", "--format", "csv", *others]) == 0
+    assert benchmark("grid", *run, "--methods", "SIFT", "--format", "csv", *others) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert {row["method"] for row in rows} == {"SIFT", "net", "absent"}
     net = next(row for row in rows if row["method"] == "net")
     assert float(net["vcre_precision_pct"]) == 100.0
     assert "absent.zip" in next(row["note"] for row in rows if row["method"] == "absent")
-    assert pipeline("ablation").main([*run, "--methods", "SFIT"]) == 2
+    assert benchmark("grid", *run, "--methods", "SFIT") == 2
     assert "did you mean 'SIFT'" in capsys.readouterr().err
 
 
@@ -161,9 +161,9 @@ def test_grids_are_strict(tmp_path, changes, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_no_grid(tmp_path, pipeline, capsys):
+def test_a_file_that_is_no_grid(tmp_path, benchmark, capsys):
     (tmp_path / "grid.yaml").write_text("methods: [unclosed")
-    assert pipeline("ablation").main([str(tmp_path / "grid.yaml"), "--outputs", str(tmp_path)]) == 2
+    assert benchmark("grid", str(tmp_path / "grid.yaml"), "--output", str(tmp_path)) == 2
     assert "grid.yaml is no yaml" in capsys.readouterr().err
 
 
