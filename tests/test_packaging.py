@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import subprocess
 import sys
@@ -15,9 +16,17 @@ from support.documents import PACKAGE, ROOT
 from support.import_graph import find_modules, imported_names
 
 import mickey_hloc
+from mickey_hloc.registry import load_attribute
 
 tomllib = pytest.importorskip("tomllib", reason="tomllib came with Python 3.11")
 PROVIDED = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"}  # import -> package
+WITH_EXAMPLES = (
+    *("two_view.method:Method", "two_view.estimator:TwoViewEstimator", "two_view.estimator:estimate_relative_pose"),
+    *("features:get_extractor", "matching:get_matcher", "depth.sources:get_depth_source", "solvers:get_solver"),
+    *("registry.options:make_options", "registry.assignments:parse_assignments", "registry.slots:Registry"),
+    *("geometry.camera:backproject", "geometry.camera:project", "geometry.camera:resize_intrinsics"),
+    *("geometry.rigid:inverse", "geometry.rigid:camera_centres", "geometry.vcre:virtual_correspondence_errors"),
+)
 HOSTS = {"hloc", "imcui", "lightglue"}  # users bring them; none is on PyPI under its own name
 
 
@@ -57,6 +66,15 @@ def test_every_file_that_is_no_module_is_package_data(pyproject: dict[str, Any])
     assert not left_out
     unused = [pattern for pattern in patterns if not any(fnmatch(name, pattern) for name in files)]
     assert not unused
+
+
+def test_examples_of_the_public_functions_are_there_and_run(pyproject: dict[str, Any]) -> None:
+    finder = doctest.DocTestFinder(recurse=False, exclude_empty=True)
+    without = [p for p in WITH_EXAMPLES if not any(t.examples for t in finder.find(load_attribute(f"mickey_hloc.{p}")))]
+    assert not without
+    options = pyproject["tool"]["pytest"]["ini_options"]
+    assert "mickey_hloc" in options["testpaths"]
+    assert "--doctest-modules" in options["addopts"]
 
 
 def test_extras_that_messages_and_documents_name_exist(pyproject: dict[str, Any]) -> None:

@@ -56,8 +56,8 @@ class TwoViewEstimator:
         >>> result = TwoViewEstimator(Method(feature="sift", depth="constant:2")).estimate(photo0, photo1)
         >>> result.pose.success, [round(x, 2) + 0.0 for x in result.pose.t.tolist()]
         (True, [-0.2, 0.0, 0.0])
-        >>> list(result.seconds)
-        ['features', 'matching', 'depth', 'solver']
+        >>> len(result.problem.matches) > 50, "solver" in result.seconds
+        (True, True)
     """
 
     def __init__(self, method: Method, image_dir: Path | None = None) -> None:
