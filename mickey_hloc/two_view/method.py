@@ -43,6 +43,16 @@ class Method(CheckedOptions):
         exif_turn: photos that their EXIF orientation turns: "refuse" them, or "ignore" it and use the stored pixels.
         hloc: the hloc that runs what is not ours.
         seed: of the solver's draws; the same seed gives the same pose.
+
+    Example:
+        >>> method = Method(feature="sift", depth="png:sensor", solver_options={"max_error_m": 0.05})
+        >>> parts = method.resolve()
+        >>> parts.matcher.name, parts.solver.name, parts.solver.options.max_error_m
+        ('nn-ratio', 'procrustes', 0.05)
+        >>> Method(feature="sift").resolve()
+        Traceback (most recent call last):
+        ...
+        mickey_hloc.errors.InputError: sift has no depth of its own: choose a source, ...
     """
 
     feature: str | None = None
