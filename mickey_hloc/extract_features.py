@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.features import EXTRACTORS, Extractor, get_extractor
 from mickey_hloc.features.base import describe_images
 from mickey_hloc.io.cameras import Cameras
-from mickey_hloc.io.feature_store import Arrays, FeatureStore
+from mickey_hloc.io.feature_store import IMAGE_BYTES, Arrays, FeatureStore
 from mickey_hloc.io.image_batches import (
     CHOICE_OF_IMAGES,
     Decoded,
@@ -189,6 +190,7 @@ def extract(
     with FeatureStore(Path(feature_path), origin, extractor.datasets, extractor.attributes, overwrite) as store:
         existing = store.done & set(names)
         skipped: dict[str, str] = {}
+        _check_images(store, image_dir, existing)
         if len(existing) < len(names):
             sizes, skipped = image_sizes(image_dir, names, num_workers, progress)
             network_sizes = {n: extractor.network_size(s, _focal_px(cameras, n, s)) for n, s in sizes.items()}
@@ -198,11 +200,25 @@ def extract(
                 # A batch with one missing image runs whole: its numbers do not depend on what was done before.
                 missing = [batch for batch in batches if not done.issuperset(batch)]
                 decoded = decoded_batches(image_dir, missing, network_sizes, preprocessing, num_workers)
-                skipped |= _run(store, extractor, decoded, as_half, bar)
+                skipped |= _run(store, extractor, image_dir, decoded, as_half, bar)
         store.finish()
         extracted = len(store.done & set(names)) - len(existing)
     skipped = {name: reason for name, reason in skipped.items() if name not in existing}
     return ExtractionReport(Path(feature_path), extracted, len(existing), skipped)
+
+
+def _check_images(store: FeatureStore, image_dir: Path, names: Iterable[str]) -> None:
+    """Refuse to take features of another image for those of this one; the size of its file tells.
+
+    Raises:
+        InputError: an image has changed since its features were extracted.
+    """
+    had = store.attributes_of(names, IMAGE_BYTES)
+    for name, size in had.items():
+        if size is not None and int(size) != (image_dir / name).stat().st_size:
+            raise InputError(
+                f"{store.path} was made from another image '{name}'; choose another output or overwrite it."
+            )
 
 
 def _focal_px(cameras: Cameras | None, name: str, size: Size) -> float | None:
@@ -213,7 +229,12 @@ def _focal_px(cameras: Cameras | None, name: str, size: Size) -> float | None:
 
 
 def _run(
-    store: FeatureStore, extractor: Extractor, batches: Iterable[Decoded], as_half: bool, bar: tqdm[Any]
+    store: FeatureStore,
+    extractor: Extractor,
+    image_dir: Path,
+    batches: Iterable[Decoded],
+    as_half: bool,
+    bar: tqdm[Any],
 ) -> dict[str, str]:
     """Extract what is missing, batch by batch; returns name -> reason of what was skipped."""
     done = store.done
@@ -224,7 +245,10 @@ def _run(
         if decoded.names:
             try:
                 found = describe_images(extractor, decoded.images, decoded.original_sizes, as_half)
-                features = dict(zip(decoded.names, found, strict=True))
+                features = {
+                    name: {**arrays, IMAGE_BYTES: np.array((image_dir / name).stat().st_size)}
+                    for name, arrays in zip(decoded.names, found, strict=True)
+                }
             except InputError as error:
                 skipped |= dict.fromkeys(decoded.names, str(error))
         new = {name: arrays for name, arrays in features.items() if name not in done}

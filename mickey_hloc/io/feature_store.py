@@ -22,7 +22,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
@@ -35,6 +35,7 @@ from mickey_hloc.io.origin import ORIGIN_KEY, check_origin, origin_text
 
 FORMAT = ("v110", "v110")  # hloc's own setting, "latest", depends on the installed library; this any since 2016 reads
 Arrays = Mapping[str, np.ndarray]
+IMAGE_BYTES = "image_bytes"  # attribute of a group: the size of the image's file, which tells another image
 
 
 class FeatureStore:
@@ -51,6 +52,8 @@ class FeatureStore:
     Raises:
         InputError: the file was made otherwise or cannot be read, or another process is writing it.
     """
+
+    what: ClassVar[str] = "features file"
 
     def __init__(
         self,
@@ -97,12 +100,23 @@ class FeatureStore:
         """Names of the images that are safely stored."""
         return {name for name, complete in self._in_file.items() if complete} | set(self._in_parts)
 
+    def attributes_of(self, names: Iterable[str], key: str) -> dict[str, Any]:
+        """An attribute of the groups of stored images; None where one has none."""
+        found: dict[str, Any] = {}
+        by_file: dict[Path, list[str]] = {}
+        for name in names:
+            by_file.setdefault(self._in_parts.get(name, self.path), []).append(name)
+        for path, images in by_file.items():
+            with open_for_reading(path, self.what) as file:
+                found |= {name: file[name].attrs.get(key) for name in images}
+        return found
+
     def add(self, images: Mapping[str, Arrays]) -> None:
         """Store a batch of images for good, all or none of them.
 
         Args:
             images: by name; every array becomes a dataset. ``keypoints`` gets hloc's attribute ``uncertainty`` from an
-                entry ``uncertainty`` (pixels), if there is one.
+                entry ``uncertainty`` (pixels), and the group its attribute ``image_bytes``, if there are such.
 
         Raises:
             InputError: the disk is full.
@@ -128,12 +142,12 @@ class FeatureStore:
         for leftover in self.parts_dir.glob("*.tmp"):
             leftover.unlink()
         if self.path.exists():
-            with open_for_reading(self.path, "features file") as file:
+            with open_for_reading(self.path, self.what) as file:
                 check_origin(file.attrs.get(ORIGIN_KEY), self.origin, self.path)
                 self._in_file = {name: self._is_complete(file[name]) for name in image_names(file)}
         parts = sorted(self.parts_dir.glob("*.h5"))
         for part in parts:
-            with open_for_reading(part, "part of a features file") as file:
+            with open_for_reading(part, f"part of a {self.what}") as file:
                 check_origin(file.attrs.get(ORIGIN_KEY), self.origin, part)
                 self._in_parts.update(dict.fromkeys(image_names(file), part))
         self._next_number = 1 + max((int(p.stem) for p in parts), default=-1)
@@ -148,7 +162,7 @@ class FeatureStore:
         sources.update(self._in_parts)  # a part is as new as the file or newer
         with self._new_file(self.path, temporary=self.parts_dir / "merged.tmp") as merged:
             for path, names in _runs(sorted(sources), sources):
-                with open_for_reading(path, "features file") as source:
+                with open_for_reading(path, self.what) as source:
                     for name in names:
                         folder = _folder_of(merged, name)
                         source.copy(source[name], folder, name=name.rpartition("/")[2])
@@ -182,10 +196,12 @@ def write_image(file: h5py.File, name: str, arrays: Arrays) -> None:
     """Write one image's group in hloc's layout."""
     group = _folder_of(file, name).create_group(name.rpartition("/")[2])
     for key in sorted(arrays):
-        if key != "uncertainty":
+        if key not in ("uncertainty", IMAGE_BYTES):
             group.create_dataset(key, data=arrays[key])
     if "uncertainty" in arrays:
         group["keypoints"].attrs["uncertainty"] = float(arrays["uncertainty"])
+    if IMAGE_BYTES in arrays:
+        group.attrs[IMAGE_BYTES] = int(arrays[IMAGE_BYTES])
 
 
 def _folder_of(file: h5py.File, name: str) -> h5py.Group:

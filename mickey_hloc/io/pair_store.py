@@ -23,6 +23,8 @@ class PairStore(FeatureStore):
         overwrite: throw away what is there.
     """
 
+    what = "matches file"
+
     def __init__(self, path: Path, origin: Mapping[str, Any], required: Iterable[str], overwrite: bool = False) -> None:
         super().__init__(path, origin, (), overwrite=overwrite)
         self.required = frozenset(required)

@@ -1,6 +1,8 @@
 """The extraction step: hloc's layout and names, batches that change nothing, bad images skipped, nothing mixed."""
 
 import logging
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -265,3 +267,35 @@ def test_pixels_are_those_of_the_file_not_turned(tmp_path):
     found = read_all(extract_features.main(conf, tmp_path, tmp_path))
     np.testing.assert_array_equal(found["a.jpg"]["keypoints"], found["turned.jpg"]["keypoints"])
     np.testing.assert_array_equal(found["turned.jpg"]["image_size"], [160, 120])
+
+
+def test_another_image_of_the_same_name_is_never_taken_for_the_old_one(images, tmp_path):
+    folder, names = images
+    path = tmp_path / "feats.h5"
+    extract_features.main(extract_features.get_conf("sift"), folder, feature_path=path)
+    before = path.read_bytes()
+    extract_features.main(extract_features.get_conf("sift"), folder, feature_path=path)
+    write_texture(folder / names[-1], 200, 150, seed=99)
+    with pytest.raises(InputError, match=f"made from another image '{names[-1]}'"):
+        extract_features.main(extract_features.get_conf("sift"), folder, feature_path=path)
+    assert path.read_bytes() == before
+
+
+def test_importing_the_steps_opens_no_weights():
+    code = (
+        "import sys\nopened = []\n"
+        "sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == 'open' else None)\n"
+        "import mickey_hloc, mickey_hloc.extract_features, mickey_hloc.match_features, mickey_hloc.estimate_poses\n"
+        "import mickey_hloc.two_view.estimator, mickey_hloc.hloc_plugin\n"
+        "print([path for path in opened if path.endswith(('.safetensors', '.ckpt', '.pth', '.h5'))])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_missing_bundled_model_costs_nobody_else_anything(images, tmp_path, monkeypatch):
+    monkeypatch.setattr("mickey_hloc.weights.named._BUNDLED", tmp_path / "nowhere")
+    report = extract_features.extract(extract_features.get_conf("sift"), images[0], tmp_path / "feats.h5")
+    assert not report.skipped
+    with pytest.raises(MickeyHlocError, match="small"):
+        extract_features.get_conf("mickey-small")
