@@ -36,8 +36,8 @@ def perfect(poses, confidence=1.0):
     return "".join(pose_line(frame(n), pose, confidence) for n, pose in poses.items())
 
 
-def test_recorded_benchmark_through_the_command_line(golden, tmp_path, capsys):
-    folder = golden / "mapfree"
+def test_recorded_benchmark_through_the_command_line(recorded, tmp_path, capsys):
+    folder = recorded / "mapfree"
     arguments = ["evaluate", "mapfree", "--submission", str(folder / "submission.zip"), "--dataset", str(folder)]
     assert main([*arguments, "--split", "val", "--output", str(tmp_path), "--format", "json"]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -49,8 +49,8 @@ def test_recorded_benchmark_through_the_command_line(golden, tmp_path, capsys):
         assert printed[name] == pytest.approx(value, abs=1e-9, rel=0), name
 
 
-def test_report_files(golden, tmp_path, capsys):
-    folder = golden / "mapfree"
+def test_report_files(recorded, tmp_path, capsys):
+    folder = recorded / "mapfree"
     zips = [f"{label}={folder / 'submission.zip'}" for label in ("ours", "theirs")]
     arguments = ["evaluate", "mapfree", "--submission", *zips, "--dataset", str(folder), "--output", str(tmp_path)]
     assert main([*arguments, "--paper"]) == 0

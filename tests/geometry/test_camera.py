@@ -23,8 +23,8 @@ def test_projecting_what_was_backprojected_gives_the_keypoints(seed: int, focal:
     torch.testing.assert_close(project(points, _camera(focal)), keypoints)
 
 
-def test_backprojection_equals_the_recorded_one(golden) -> None:
-    z = np.load(golden / "solver.npz")
+def test_backprojection_equals_the_recorded_one(recorded) -> None:
+    z = np.load(recorded / "solver.npz")
     K, keypoints, depths = (torch.from_numpy(z[name]) for name in ("K", "kp", "depth"))
     expected = torch.from_numpy(z["backprojected"])
     torch.testing.assert_close(backproject(keypoints, depths, K), expected, rtol=1e-4, atol=1e-5)

@@ -45,8 +45,8 @@ def test_points_of_weight_zero_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("case", ["plain", "weighted", "masked"])
-def test_recorded_motions(golden, case: str) -> None:
-    z = np.load(golden / "solver.npz")
+def test_recorded_motions(recorded, case: str) -> None:
+    z = np.load(recorded / "solver.npz")
     weights = {"plain": None, "weighted": "weights", "masked": "mask"}[case]
     R, t = kabsch(
         *(torch.from_numpy(z[n]) for n in ("X", "Y")), None if weights is None else torch.from_numpy(z[weights])

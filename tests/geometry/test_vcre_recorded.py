@@ -10,19 +10,19 @@ from mickey_hloc.geometry import benchmark_grid, inverse, virtual_correspondence
 GUARD = 1e-3  # sqrt(1e-6): what the benchmark's guarded root gives for equal poses
 
 
-def _recorded(golden):
-    z = np.load(golden / "losses.npz")
+def _losses(recorded):
+    z = np.load(recorded / "losses.npz")
     return z, *(torch.from_numpy(z[name]).double() for name in ("R", "t", "R_gt", "t_gt", "K"))
 
 
-def test_recorded_errors_clamped_to_the_image(golden) -> None:
-    z, R, t, R_gt, t_gt, K = _recorded(golden)
+def test_recorded_errors_clamped_to_the_image(recorded) -> None:
+    z, R, t, R_gt, t_gt, K = _losses(recorded)
     errors = virtual_correspondence_errors(R, t, R_gt, t_gt, K, (540, 720))
     np.testing.assert_allclose(errors, z["vcre_540x720"], rtol=1e-4, atol=1e-5)
 
 
-def test_recorded_symmetric_errors(golden) -> None:
-    z, R, t, R_gt, t_gt, K = _recorded(golden)
+def test_recorded_symmetric_errors(recorded) -> None:
+    z, R, t, R_gt, t_gt, K = _losses(recorded)
     forward = virtual_correspondence_errors(R, t, R_gt, t_gt, K, (720, 720))
     backward = virtual_correspondence_errors(*inverse(R, t), *inverse(R_gt, t_gt), K, (720, 720))
     np.testing.assert_allclose((forward + backward) / 2, z["vcre_loss/soft=False"], rtol=1e-4, atol=1e-5)

@@ -1,53 +1,43 @@
 """The network against recorded numbers, and for sizes, batches and precisions of every kind."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from support.networks import tiny_model
-from torch import Tensor
+from support.recorded_network import assert_outputs_as_recorded, image_of
 
 from mickey_hloc import load_model
 from mickey_hloc.errors import InputError
 from mickey_hloc.model.encoder import DinoV2, DinoV2Options, fold_dinov2_registers, read_dinov2_options
 from mickey_hloc.model.heads import sine_encoding
 from mickey_hloc.model.matching import DualSoftmax, match_with_ratio_test, mutual_nearest_neighbours
-from mickey_hloc.model.mickey import autocast_dtype
+from mickey_hloc.model.mickey import MicKey, autocast_dtype
 
-TOLERANCE = 1e-4  # relative to the largest value of an output
+
+def load(folder: Path, precision: str) -> MicKey:
+    encoder = folder / "encoder.pth"
+    return load_model(folder / "mickey_tiny.ckpt", encoder=encoder, device="cpu", precision=precision)
 
 
 @pytest.fixture(scope="module")
-def recorded(golden):
-    model = load_model(golden / "mickey_tiny.ckpt", encoder=golden / "encoder.pth", device="cpu", precision="fp32")
-    return model, np.load(golden / "network.npz")
-
-
-def relative_error(value: Tensor, expected: np.ndarray) -> float:
-    return float(np.abs(value.numpy() - expected).max() / np.abs(expected).max())
-
-
-@pytest.mark.parametrize("case", ["landscape", "portrait", "ragged"])
-@torch.inference_mode()
-def test_recorded_outputs(recorded, case: str) -> None:
-    model, z = recorded
-    images = [torch.from_numpy(z[f"{case}/image{i}"]).permute(2, 0, 1)[None].float() / 255 for i in (0, 1)]
-    features = model.encode(images[0])
-    assert relative_error(features.flatten(2)[0].T, z[f"{case}/encoder0"]) < TOLERANCE
-    found = [model(image) for image in images]
-    for i in (0, 1):
-        assert relative_error(found[i].keypoints[0], z[f"{case}/keypoints{i}"]) < TOLERANCE
-        assert relative_error(found[i].depths[0], z[f"{case}/depths{i}"]) < TOLERANCE
-        assert relative_error(found[i].keypoint_scores[0], z[f"{case}/scores{i}"]) < TOLERANCE
-        assert relative_error(found[i].descriptors[0], z[f"{case}/descriptors{i}"]) < TOLERANCE
-    assert relative_error(model.match(*found)[0], z[f"{case}/match_probability"]) < TOLERANCE
-    probability = model.correspondence_probability(*found)[0]
-    assert relative_error(probability, z[f"{case}/correspondence_probability"]) < TOLERANCE
+def network(recorded_network: Path) -> tuple[MicKey, Mapping[str, np.ndarray]]:
+    return load(recorded_network, "fp32"), np.load(recorded_network / "network.npz")
 
 
 @torch.inference_mode()
-def test_a_batch_gives_what_single_images_give(recorded) -> None:
-    model, z = recorded
-    images = torch.stack([torch.from_numpy(z[f"portrait/image{i}"]).permute(2, 0, 1) for i in (0, 1)]).float() / 255
+def test_recorded_outputs(network) -> None:
+    model, z = network
+    for case in sorted({name.split("/")[0] for name in z}):
+        assert_outputs_as_recorded(model, z, case)
+
+
+@torch.inference_mode()
+def test_a_batch_gives_what_single_images_give(network) -> None:
+    model, z = network
+    images = torch.cat([image_of(z, f"ragged/image{i}") for i in (0, 1)])
     together = model(images)
     for i in (0, 1):
         alone = model(images[i : i + 1])
@@ -57,10 +47,10 @@ def test_a_batch_gives_what_single_images_give(recorded) -> None:
 
 
 @torch.inference_mode()
-def test_bfloat16_stays_near_float32(recorded, golden) -> None:
-    model, z = recorded
-    half = load_model(golden / "mickey_tiny.ckpt", encoder=golden / "encoder.pth", device="cpu", precision="bf16")
-    image = torch.from_numpy(z["landscape/image0"]).permute(2, 0, 1)[None].float() / 255
+def test_bfloat16_stays_near_float32(network, recorded_network: Path) -> None:
+    model, z = network
+    half = load(recorded_network, "bf16")
+    image = image_of(z, "ragged/image0")
     exact, rounded = model(image), half(image)
     assert rounded.depths.dtype == rounded.descriptors.dtype == torch.float32
     assert not torch.equal(exact.depths, rounded.depths)

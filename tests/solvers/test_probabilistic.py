@@ -41,8 +41,8 @@ def errors(pose, R, t):
     return float(degrees), float(metres)
 
 
-def test_no_worse_than_the_recorded_reference_over_20_seeds(golden) -> None:
-    z = np.load(golden / "solver.npz")
+def test_no_worse_than_the_recorded_reference_over_20_seeds(recorded) -> None:
+    z = np.load(recorded / "solver.npz")
     p = {k.removeprefix("problem/"): torch.from_numpy(z[k]) for k in z.files if k.startswith("problem/")}
     views = [View(p[f"keypoints{i}"], p[f"depths{i}"], p["K"].float()) for i in (0, 1)]
     problem = PoseProblem(*views, probability=p["P"])
@@ -55,8 +55,8 @@ def test_no_worse_than_the_recorded_reference_over_20_seeds(golden) -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.15, 0.3])
-def test_recorded_inlier_counts(golden, threshold: float) -> None:
-    z = np.load(golden / "solver.npz")
+def test_recorded_inlier_counts(recorded, threshold: float) -> None:
+    z = np.load(recorded / "solver.npz")
     R, t, X, Y = (torch.from_numpy(z[k]).float() for k in ("R_gt", "t_gt", "X", "Y"))
     residuals = _residuals(R, t, X, Y)
     expected = torch.from_numpy(z[f"soft_inliers/{threshold}"])

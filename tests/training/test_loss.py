@@ -31,21 +31,21 @@ def close(value: Tensor, recorded: np.ndarray, rtol: float = 1e-4) -> bool:
 @pytest.mark.parametrize("curriculum", [False, True])
 @pytest.mark.parametrize("null", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_equals_the_recorded_training_step(golden: Path, null: bool, curriculum: bool, dtype: torch.dtype) -> None:
-    z = np.load(golden / "losses.npz")
-    recorded = {k.removeprefix("train/"): z[k] for k in z.files if k.startswith("train/")}
-    B = len(recorded["P"])
-    cells = torch.from_numpy(recorded["samples_outer"]).unflatten(0, (B, -1))
-    minimal = torch.from_numpy(recorded["samples_inner"]).unflatten(0, (*cells.shape[:2], -1))
+def test_equals_the_recorded_training_step(recorded: Path, null: bool, curriculum: bool, dtype: torch.dtype) -> None:
+    z = np.load(recorded / "losses.npz")
+    train = {k.removeprefix("train/"): z[k] for k in z.files if k.startswith("train/")}
+    B = len(train["P"])
+    cells = torch.from_numpy(train["samples_outer"]).unflatten(0, (B, -1))
+    minimal = torch.from_numpy(train["samples_inner"]).unflatten(0, (*cells.shape[:2], -1))
     leaves = {
-        "log_P": torch.from_numpy(recorded["P"]).to(dtype).add(1e-16).log(),
-        **{f"keypoints{i}": torch.from_numpy(recorded[f"keypoints{i}"]).to(dtype).mT.contiguous() for i in (0, 1)},
-        **{f"depths{i}": torch.from_numpy(recorded[f"depths{i}"])[:, 0].to(dtype) for i in (0, 1)},
+        "log_P": torch.from_numpy(train["P"]).to(dtype).add(1e-16).log(),
+        **{f"keypoints{i}": torch.from_numpy(train[f"keypoints{i}"]).to(dtype).mT.contiguous() for i in (0, 1)},
+        **{f"depths{i}": torch.from_numpy(train[f"depths{i}"])[:, 0].to(dtype) for i in (0, 1)},
     }
     for leaf in leaves.values():
         leaf.requires_grad_()
-    T = torch.from_numpy(recorded["T_0to1"]).to(dtype)
-    K = torch.from_numpy(recorded["K"]).to(dtype).expand(B, 3, 3)
+    T = torch.from_numpy(train["T_0to1"]).to(dtype)
+    K = torch.from_numpy(train["K"]).to(dtype).expand(B, 3, 3)
     inputs = {k: v for k, v in leaves.items() if k != "log_P"}
     batch = PairBatch(**inputs, probability=leaves["log_P"].exp(), K0=K, K1=K, R=T[:, :3, :3], t=T[:, :3, 3])
     loss = ProbabilisticPoseLoss(PoseLossOptions(null_hypothesis=null))
@@ -54,10 +54,10 @@ def test_equals_the_recorded_training_step(golden: Path, null: bool, curriculum:
     output.loss.backward()
 
     prefix = f"null={null}/curriculum={curriculum}/"
-    assert close(output.loss.detach(), recorded[prefix + "loss"])
-    assert torch.equal(output.pair_weights > 0, torch.from_numpy(recorded[prefix + "pair_used"]) > 0)
+    assert close(output.loss.detach(), train[prefix + "loss"])
+    assert torch.equal(output.pair_weights > 0, torch.from_numpy(train[prefix + "pair_used"]) > 0)
     for name, leaf in leaves.items():
-        expected = recorded[prefix + f"grad_{name}"]
+        expected = train[prefix + f"grad_{name}"]
         if name.startswith("keypoints"):
             expected = expected.swapaxes(1, 2)
         elif name.startswith("depths"):
