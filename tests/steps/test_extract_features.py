@@ -12,10 +12,10 @@ from support.posed_scenes import write_images, write_texture, write_tiny_model
 from mickey_hloc import extract_features
 from mickey_hloc.cli import main as cli
 from mickey_hloc.errors import InputError
-from mickey_hloc.model.stored_constants import stored_matcher
 from mickey_hloc.hloc_plugin.confs import mickey_conf
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.image_batches import Preprocessing, load_image, plan_batches
+from mickey_hloc.model.stored_constants import stored_matcher
 from mickey_hloc.weights.checkpoints import load_model
 
 SIZES = [(160, 120), (120, 160), (160, 120), (161, 119), (160, 120), (320, 240)]

@@ -47,7 +47,10 @@ def by_steps(split: Path, method: list[str], folder: Path) -> list[float]:
     images, pairs = split / "val", write_pairs(folder / "pairs.txt", [(REFERENCE, QUERY)])
     options = dict(zip(method[::2], method[1::2], strict=True))
     features, matches = folder / "features.h5", folder / "matches.h5"
-    assert main(["extract", str(images), "--feature", options["--feature"], "--output", str(features), "--glob", "*.jpg"]) == 0
+    assert (
+        main(["extract", str(images), "--feature", options["--feature"], "--output", str(features), "--glob", "*.jpg"])
+        == 0
+    )
     poses = ["poses", str(pairs), "--features", str(features), "--intrinsics", str(images), "--images", str(images)]
     if options.get("--solver") != "probabilistic":
         matcher = options.get("--matcher", {"sift": "nn-ratio"}.get(options["--feature"], options["--feature"]))
