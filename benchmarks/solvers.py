@@ -18,12 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mickey_hloc.cli.pose import load_photos, parse_options
+from mickey_hloc.cli.pose import load_photos
 from mickey_hloc.datasets.mapfree import find_scenes, read_scene
 from mickey_hloc.geometry import backproject, pose_errors, project, transform, virtual_correspondence_errors
 from mickey_hloc.geometry.rigid import skew
+from mickey_hloc.registry import parse_assignments
 from mickey_hloc.solvers import PoseProblem, Solver, View, get_solver
-from mickey_hloc.two_view.estimator import TwoViewEstimator, TwoViewOptions
+from mickey_hloc.two_view.estimator import TwoViewEstimator
+from mickey_hloc.two_view.method import Method
 
 DEFAULT = [
     "procrustes",
@@ -68,11 +70,15 @@ def main() -> None:
 
 def real_pairs(args: argparse.Namespace) -> Iterator[Pair]:
     """Every reference-query pair of a Map-free folder, with dense depth."""
-    options = TwoViewOptions(
-        feature="sift", depth=args.depth, max_ratio=args.max_ratio, solver="procrustes", solver_options={"icp": True}
+    method = Method(
+        feature="sift",
+        matcher_options={"max_ratio": args.max_ratio},
+        depth=args.depth,
+        solver="procrustes",
+        solver_options={"icp": True},
     )
     for folder in find_scenes(args.dataset, args.split):
-        scene, estimator = read_scene(folder), TwoViewEstimator(options, image_dir=folder)
+        scene, estimator = read_scene(folder), TwoViewEstimator(method, image_dir=folder)
         for query in scene.queries("all"):
             paths = folder / "seq0/frame_00000.jpg", folder / query
             photos, _ = load_photos(paths, folder / "intrinsics.txt", None, folder)
@@ -112,7 +118,7 @@ def table(names: list[str], pairs: list[Pair], title: str) -> None:
     print(f"{'solver':32}" + "".join(f"{head:>9}" for head in heads))
     for name in names:
         method, _, options = name.partition(":")
-        solver = get_solver(method, **parse_options(options.split(",") if options else []))
+        solver = get_solver(method, **parse_assignments(options.split(",") if options else []))
         start = time.perf_counter()
         errors = np.array([pair_errors(solver, pair, seed) for seed, pair in enumerate(pairs)])
         milliseconds = 1000 * (time.perf_counter() - start) / len(pairs)

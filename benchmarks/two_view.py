@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 
-from mickey_hloc.cli.pose import add_method_arguments, load_photos, make_estimator
+from mickey_hloc.cli.pose import add_pose_arguments, load_photos
+from mickey_hloc.cli.vocabulary import chosen_method
 from mickey_hloc.datasets.mapfree import find_scenes, read_scene
 from mickey_hloc.evaluation.metrics import benchmark_vcre, relative_pose_errors
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.two_view.estimator import Photo
+from mickey_hloc.two_view.estimator import TwoViewEstimator
+from mickey_hloc.two_view.result import Photo
 
 
 def main() -> None:
@@ -24,19 +26,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path, help="a folder in Map-free layout")
     parser.add_argument("--split", default="val")
-    add_method_arguments(parser, feature="sift", depth="png:sensor")
+    add_pose_arguments(parser)
+    parser.set_defaults(feature="sift", depth="png:sensor")
     args = parser.parse_args()
     errors, failures, seconds = [], [], []
     for folder in find_scenes(args.dataset, args.split):
         scene = read_scene(folder)
-        estimator = make_estimator(args, folder)
+        estimator = TwoViewEstimator(chosen_method(args), folder)
         for query in scene.queries("all"):
             paths = folder / "seq0/frame_00000.jpg", folder / query
             photos, _ = load_photos(paths, folder / "intrinsics.txt", None, folder)
-            result = estimator.estimate(*photos, seed=args.seed)
+            result = estimator.estimate(*photos)
             seconds.append(sum(result.seconds.values()))
             if not result.pose.success:
                 failures.append(f"{scene.name}/{query}: {result.pose.reason}")
+                errors.append((math.inf, 0.0, math.inf, math.inf))
                 continue
             errors.append(pair_errors(result.pose, scene.poses[query], photos[1]))
     report(np.array(errors).reshape(-1, 4), failures, seconds)
@@ -52,15 +56,15 @@ def pair_errors(pose: RelativePose, truth: pycolmap.Rigid3d, query: Photo) -> tu
 
 
 def report(errors: np.ndarray, failures: list[str], seconds: list[float]) -> None:
-    """Print the figures; a failed pair counts as wrong in the precision and is left out of the medians."""
-    total = len(errors) + len(failures)
+    """Print the figures of all pairs; a failed pair counts as infinitely wrong."""
+    total = len(errors)
     for failure in failures:
         print(f"failed {failure}")
     vcre, threshold, translation_m, rotation_deg = errors.T
     print(f"{total} pairs, {len(failures)} failures, median {np.median(seconds):.2f} s a pair")
     print(f"VCRE < 10 % of the diagonal: {float((vcre < threshold).sum()) / total:.3f} of all pairs")
     medians = [float(np.median(values)) for values in (vcre, translation_m, rotation_deg)]
-    print("medians of the others: VCRE {:.1f} px, {:.3f} m, {:.2f} deg".format(*medians))
+    print("medians: VCRE {:.1f} px, {:.3f} m, {:.2f} deg".format(*medians))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,15 @@ from mickey_hloc.features import EXTRACTORS, Extractor, get_extractor
 from mickey_hloc.features.base import describe_images
 from mickey_hloc.io.cameras import Cameras
 from mickey_hloc.io.feature_store import Arrays, FeatureStore
-from mickey_hloc.io.image_batches import Decoded, Size, decoded_batches, image_sizes, list_images, plan_batches
+from mickey_hloc.io.image_batches import (
+    CHOICE_OF_IMAGES,
+    Decoded,
+    Size,
+    decoded_batches,
+    image_sizes,
+    list_images,
+    plan_batches,
+)
 from mickey_hloc.model.device import default_device
 from mickey_hloc.registry import CheckedOptions, ConfTable, make_options
 
@@ -175,7 +183,7 @@ def extract(
     origin = {
         "extractor": extractor.name,
         **extractor.identity(),
-        **{key: value for key, value in asdict(preprocessing).items() if key != "globs"},
+        **{key: value for key, value in asdict(preprocessing).items() if key not in CHOICE_OF_IMAGES},
         "as_half": as_half,
     }
     with FeatureStore(Path(feature_path), origin, extractor.datasets, extractor.attributes, overwrite) as store:

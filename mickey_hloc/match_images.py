@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mickey_hloc.errors import InputError
+from mickey_hloc.io.image_batches import CHOICE_OF_IMAGES
 from mickey_hloc.io.images import read_image
 from mickey_hloc.io.matches import pair_key
 from mickey_hloc.io.pair_store import PairStore
@@ -104,7 +105,7 @@ def main(
     model = (
         conf if isinstance(conf, PairModel) else make_options(ImageMatchConf, conf, "the matching conf").pair_model()
     )
-    kept = {key: value for key, value in asdict(model.preprocessing).items() if key != "globs"}
+    kept = {key: value for key, value in asdict(model.preprocessing).items() if key not in CHOICE_OF_IMAGES}
     origin = {"matcher": model.name, **model.identity(), **kept}
     unreadable: dict[str, int] = {}
     with PairStore(Path(correspondences), origin, REQUIRED, overwrite) as store:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mickey_hloc.cli.vocabulary import add_feature, add_hloc, add_options, add_output, slot_options
+from mickey_hloc.cli.vocabulary import add_exif, add_feature, add_hloc, add_options, add_output, slot_options
 from mickey_hloc.errors import InputError
 
 
@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("images", type=Path, metavar="IMAGES", help="folder that image names are relative to")
     add_feature(parser)
+    add_exif(parser)
     add_options(parser, "the feature", "max_keypoints=2048")
     add_hloc(parser)
     parser.add_argument("--device", help="of the network: cpu, cuda, cuda:1, ... (default: the GPU, if there is one)")
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         names = ", ".join(f"--{key.replace('_', '-')}" for key in chosen)
         raise InputError(f"Feature {args.feature} is not MicKey: leave out {names}.")
     options |= chosen | ({} if args.device is None else {"device": args.device})
-    changes = {"resize_max": args.resize_max, "globs": args.glob}
+    changes = {"resize_max": args.resize_max, "globs": args.glob, "exif_turn": args.exif}
     changes = {key: value for key, value in changes.items() if value is not None}
     if changes:
         options["preprocessing"] = {**options.get("preprocessing", {}), **changes}

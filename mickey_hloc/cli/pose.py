@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mickey_hloc.cli.vocabulary import add_method, chosen_method
 from mickey_hloc.errors import InputError
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Estimate and print; 1 when there is no pose."""
     from mickey_hloc.cli.pose_report import pose_as_json, pose_as_text, save_pictures
 
-    photos, image_dir = load_photos((args.reference, args.query), args.intrinsics, args.focal)
+    photos, image_dir = load_photos((args.reference, args.query), args.intrinsics, args.focal, exif_turn=args.exif)
     result = estimate(args, photos, image_dir)
     print(pose_as_json(result) if args.json else pose_as_text(result, photos))
     if args.output is not None:
@@ -61,6 +61,7 @@ def load_photos(
     intrinsics: Path | None,
     focal: tuple[float, float] | None,
     image_dir: Path | None = None,
+    exif_turn: Literal["refuse", "ignore"] = "refuse",
 ) -> tuple[tuple[Photo, Photo], Path]:
     """Read two photos with their cameras, named relative to ``image_dir``, which is returned too.
 
@@ -68,6 +69,7 @@ def load_photos(
         paths: the reference and the query.
         intrinsics: a file of lines ``name fx fy cx cy w h``.
         focal: in pixels, of each photo, where there is no such file. Neither: EXIF.
+        exif_turn: what happens to photos that their EXIF orientation turns, see ``read_image``.
         image_dir: default: the folder that both lie in or under.
 
     Raises:
@@ -81,7 +83,7 @@ def load_photos(
     folder = image_dir or Path(os.path.commonpath([path.absolute().parent for path in paths]))
     photos = []
     for i, path in enumerate(paths):
-        image = read_image(path)
+        image = read_image(path, exif_turn)
         height, width = image.shape[:2]
         if table is not None and intrinsics is not None:
             camera = find_intrinsics(table, path, intrinsics)

@@ -9,7 +9,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mickey_hloc.cli.vocabulary import add_feature, add_hloc, add_matcher, add_options, add_output, slot_options
+from mickey_hloc.cli.vocabulary import (
+    add_exif,
+    add_feature,
+    add_hloc,
+    add_matcher,
+    add_options,
+    add_output,
+    slot_options,
+)
 from mickey_hloc.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_matching_arguments(parser: argparse.ArgumentParser) -> None:
     """The choice of hloc, feature and matcher, for both commands that run hloc's pipelines."""
     add_feature(parser, default=None)
+    add_exif(parser)
     add_matcher(parser)
     add_options(parser, "the feature, or with matcher. in front of the matcher", "max_keypoints=2048")
     add_hloc(parser)
@@ -58,6 +67,7 @@ def chosen_matching(args: argparse.Namespace) -> Method:
         weights=args.weights,
         encoder=args.encoder,
         precision=args.precision,
+        exif_turn=args.exif,
         hloc=args.hloc,
     )
 

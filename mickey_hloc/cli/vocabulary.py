@@ -30,6 +30,16 @@ def add_feature(parser: Any, default: str | None = "mickey") -> None:
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), help="of MicKey's encoder")
 
 
+def add_exif(parser: Any) -> None:
+    """What happens to photos that their EXIF data turn."""
+    parser.add_argument(
+        "--exif",
+        default="refuse",
+        choices=("refuse", "ignore"),
+        help="photos that their EXIF orientation turns: refuse them, or ignore it and use the pixels as stored",
+    )
+
+
 def add_matcher(parser: Any, default: str | None = None) -> None:
     """The choice of the matcher."""
     names = ", ".join(sorted(tables.MATCHERS))
@@ -92,6 +102,7 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     """A whole method: feature, matcher, depth, solver and their options."""
     group = parser.add_argument_group("method")
     add_feature(group, default=None)
+    add_exif(group)
     add_matcher(group)
     add_depth(group)
     add_solver(group)
@@ -128,6 +139,7 @@ def chosen_method(args: argparse.Namespace) -> Method:
         precision=args.precision,
         device=args.device,
         focal_correction=args.focal_correction,
+        exif_turn=args.exif,
         hloc=args.hloc,
         seed=args.seed,
     )

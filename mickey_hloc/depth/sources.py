@@ -31,6 +31,11 @@ def get_depth_source(
     Raises:
         InputError: an unknown name or option (the message lists the known ones), a bad argument, or something needed
             that is not given.
+
+    Example:
+        >>> import torch
+        >>> get_depth_source("constant:1.5").depths("a.png", torch.tensor([[10.0, 20.0], [30.0, 5.0]]))  # metres
+        tensor([1.5000, 1.5000])
     """
     name, argument = split_spec(spec)
     return DEPTH_SOURCES.get(name)(argument, image_dir=image_dir, features=features, **options)

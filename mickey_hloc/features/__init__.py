@@ -21,6 +21,14 @@ def get_extractor(name: str, host: str = "hloc", **options: Any) -> Extractor:
     Raises:
         InputError: an unknown name or option, or a value of the wrong type; the message lists the known ones.
         MissingDependencyError: hloc, or what the extractor needs, is not installed.
+
+    Example:
+        >>> import torch
+        >>> extractor = get_extractor("sift", max_keypoints=100)
+        >>> image = torch.rand(1, 1, 48, 64, generator=torch.Generator().manual_seed(0))  # B x 1 x H x W in [0, 1]
+        >>> [features] = extractor.extract(image)
+        >>> sorted(features), features["keypoints"].shape[1], features["descriptors"].shape[0]
+        (['descriptors', 'keypoint_scores', 'keypoints'], 2, 128)
     """
     return EXTRACTORS.create(name, host, **options)
 

@@ -28,6 +28,12 @@ def backproject(keypoints: Tensor, depths: Tensor, K: Tensor) -> Tensor:
 
     Returns:
         (..., N, 3) metres.
+
+    Example:
+        >>> K = torch.tensor([[100.0, 0, 31.5], [0, 100, 23.5], [0, 0, 1]])  # of 64 x 48 pixels
+        >>> backproject(torch.tensor([[31.5, 23.5], [81.5, 23.5]]), torch.tensor([2.0, 2.0]), K).round(decimals=3)
+        tensor([[0., 0., 2.],
+                [1., 0., 2.]])
     """
     check_shape("keypoints", keypoints, None, 2)
     check_shape("depths", depths, keypoints.shape[-2])
@@ -47,6 +53,11 @@ def project(points: Tensor, K: Tensor, min_depth: float = 1e-6) -> Tensor:
 
     Returns:
         (..., N, 2) pixels.
+
+    Example:
+        >>> K = torch.tensor([[100.0, 0, 31.5], [0, 100, 23.5], [0, 0, 1]])
+        >>> project(torch.tensor([[1.0, 0.0, 2.0]]), K)
+        tensor([[81.5000, 23.5000]])
     """
     check_shape("points", points, None, 3)
     check_shape("K", K, 3, 3)
@@ -64,6 +75,15 @@ def resize_intrinsics(K: Tensor, size: tuple[float, float], new_size: tuple[floa
 
     Returns:
         (..., 3, 3) intrinsics.
+
+    Example:
+        The middle of 64 x 48 pixels is (31.5, 23.5); that of 32 x 24 pixels is (15.5, 11.5).
+
+        >>> K = torch.tensor([[100.0, 0, 31.5], [0, 100, 23.5], [0, 0, 1]])
+        >>> resize_intrinsics(K, (64, 48), (32, 24))
+        tensor([[50.0000,  0.0000, 15.5000],
+                [ 0.0000, 50.0000, 11.5000],
+                [ 0.0000,  0.0000,  1.0000]])
     """
     check_shape("K", K, 3, 3)
     sx, sy = new_size[0] / size[0], new_size[1] / size[1]

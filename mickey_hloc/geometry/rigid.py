@@ -118,6 +118,10 @@ def camera_centres(R: Array, t: Array) -> Array:
 
     Returns:
         (..., 3), in the unit of t.
+
+    Example:
+        >>> camera_centres(torch.eye(3), torch.tensor([-0.5, -1.0, -2.0]))
+        tensor([0.5000, 1.0000, 2.0000])
     """
     return -(R.swapaxes(-1, -2) @ t[..., None])[..., 0]
 
@@ -131,6 +135,12 @@ def inverse(R: Array, t: Array) -> tuple[Array, Array]:
     """The inverse motion: world_from_cam of cam_from_world, or cam0_from_cam1 of cam1_from_cam0.
 
     Shapes (..., 3, 3) and (..., 3).
+
+    Example:
+        >>> cam1_from_cam0 = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), torch.tensor([1.0, 2.0, 3.0])
+        >>> points0 = torch.tensor([[4.0, 5.0, 6.0]])
+        >>> transform(*inverse(*cam1_from_cam0), transform(*cam1_from_cam0, points0))
+        tensor([[4., 5., 6.]])
     """
     return R.swapaxes(-1, -2), camera_centres(R, t)
 

@@ -48,6 +48,16 @@ def virtual_correspondence_errors(
 
     Returns:
         (...) pixels.
+
+    Example:
+        One point at 2 m, and a pose that is wrong by 0.1 m: 100 px / 2 m * 0.1 m.
+
+        >>> K = torch.tensor([[100.0, 0, 31.5], [0, 100, 23.5], [0, 0, 1]])
+        >>> true = torch.eye(3), torch.zeros(3)
+        >>> wrong = torch.eye(3), torch.tensor([0.1, 0.0, 0.0])
+        >>> point = torch.tensor([[0.0, 0.0, 2.0]])
+        >>> round(float(virtual_correspondence_errors(*wrong, *true, K, image_size=(64, 48), grid=point)), 3)
+        5.0
     """
     points = benchmark_grid(R.device, R.dtype) if grid is None else grid.to(R)
     points_cam1 = points @ R.transpose(-1, -2) + t[..., None, :]

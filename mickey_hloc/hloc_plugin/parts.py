@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -52,8 +53,10 @@ def _confs(kind: str, name: str, host: str, ours: Iterable[str]) -> Mapping[str,
     try:
         confs: Mapping[str, Mapping[str, Any]] = import_step(import_host(host), _STEPS[kind]).confs
     except MissingDependencyError as error:
+        near = difflib.get_close_matches(name, list(ours), n=1)
+        hint = f"did you mean '{near[0]}'? They are " if near else ""
         raise MissingDependencyError(
-            f"{kind} '{name}' is none of ours ({', '.join(sorted(ours))}), and {error}"
+            f"{kind} '{name}' is none of ours ({hint}{', '.join(sorted(ours))}), and {error}"
         ) from error
     return confs
 

@@ -23,6 +23,7 @@ from mickey_hloc.io.text import read_rows
 from mickey_hloc.registry import CheckedOptions, require
 
 Size = tuple[int, int]  # width, height
+CHOICE_OF_IMAGES = ("globs", "exif_turn")  # fields of Preprocessing that say which images are read, not how
 
 
 @dataclass(frozen=True)

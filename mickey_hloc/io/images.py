@@ -150,7 +150,7 @@ def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
             f"{path} has 32-bit {kind} from {values.min():g} to {values.max():g} and does not say "
             "which of them is white; save it with 8 or 16 bits."
         )
-    return Image.fromarray((values * (255.0 / white)).round().clip(0, 255).astype(np.uint8)).convert("RGB")
+    return Image.fromarray((values * (255.0 / white)).clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
 def image_to_tensor(image: np.ndarray) -> Tensor:

@@ -21,14 +21,19 @@ from mickey_hloc.io.text import parse_numbers, read_rows, read_text
 Pair = tuple[str, str]
 FAILED = "# failed "
 HEADER = "# name0 name1 qw qx qy qz tx ty tz score confidence (cam1_from_cam0, metres)"
+UNIT = 1e-14  # a quaternion whose norm is off by less is normalised
 MAX_NORM_ERROR = 1e-2  # of a quaternion: beyond rounding, something else was meant
 
 
 def rigid3d_from_wxyz(values: Iterable[float]) -> pycolmap.Rigid3d:
-    """A pose from seven numbers qw qx qy qz tx ty tz; the quaternion is normalised (pycolmap stores x, y, z, w)."""
+    """A pose from seven numbers qw qx qy qz tx ty tz; the quaternion is normalised (pycolmap stores x, y, z, w).
+
+    One that is normalised already stays as it is, so that writing and reading again changes no digit.
+    """
     qw, qx, qy, qz, *t = values
     q = np.array([qx, qy, qz, qw], dtype=np.float64)
-    return pycolmap.Rigid3d(pycolmap.Rotation3d(q / np.linalg.norm(q)), np.array(t, dtype=np.float64))
+    norm = np.linalg.norm(q)
+    return pycolmap.Rigid3d(pycolmap.Rotation3d(q if abs(norm - 1) < UNIT else q / norm), np.array(t, dtype=np.float64))
 
 
 def rigid3d_from_matrix(T: np.ndarray, where: str) -> pycolmap.Rigid3d:

@@ -21,6 +21,15 @@ def get_matcher(name: str, host: str = "hloc", **options: Any) -> Matcher:
     Raises:
         InputError: an unknown name or option, or a value of the wrong type; the message lists the known ones.
         MissingDependencyError: hloc, or what the matcher needs, is not installed.
+
+    Example:
+        >>> import torch
+        >>> descriptors, size = torch.eye(3), torch.tensor([64, 48])  # D x N: three keypoints with unlike descriptors
+        >>> features0 = {"keypoints": torch.zeros(3, 2), "descriptors": descriptors, "image_size": size}
+        >>> features1 = {**features0, "keypoints": torch.zeros(2, 2), "descriptors": descriptors[:, [2, 0]]}
+        >>> matches0, scores0 = get_matcher("nn-mutual").match(features0, features1)
+        >>> matches0  # the partner of each keypoint of image 0; -1: none
+        tensor([ 1, -1,  0])
     """
     return MATCHERS.create(name, host, **options)
 

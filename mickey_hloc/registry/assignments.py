@@ -11,12 +11,16 @@ from mickey_hloc.errors import InputError
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
-    """``["max_error_m=0.05", "feature.resize_max=640"]`` as nested values: ``{"max_error_m": 0.05, "feature": {...}}``.
+    """The values of ``KEY=VALUE`` texts, nested where a key has points.
 
     Values are read as yaml; numbers that yaml takes for words (1e-4, inf) are understood where an option is a number.
 
     Raises:
         InputError: no ``KEY=VALUE``, no yaml, or a key that is both a value and a group of values.
+
+    Example:
+        >>> parse_assignments(["max_error_m=0.05", "feature.preprocessing.resize_max=640"])
+        {'max_error_m': 0.05, 'feature': {'preprocessing': {'resize_max': 640}}}
     """
     values: dict[str, Any] = {}
     for assignment in assignments:

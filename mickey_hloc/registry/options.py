@@ -30,6 +30,15 @@ def make_options(cls: type[T], values: Any, where: str) -> T:
 
     Raises:
         InputError: an unknown or missing key, a value of the wrong type, or one that the dataclass refuses.
+
+    Example:
+        >>> from mickey_hloc.matching.nearest import NearestOptions
+        >>> make_options(NearestOptions, {"max_ratio": 1}, "matcher nn-ratio")
+        NearestOptions(max_ratio=1.0)
+        >>> make_options(NearestOptions, {"ratio": 0.8}, "matcher nn-ratio")
+        Traceback (most recent call last):
+        ...
+        mickey_hloc.errors.InputError: Unknown option 'ratio' of matcher nn-ratio; known: max_ratio.
     """
     path, where = where, where or "the configuration"
     if not isinstance(values, Mapping):

@@ -59,6 +59,15 @@ class Registry(Generic[T]):
         targets: ``package.module:Class``, or a Preset, by name.
         fallback: ``package.module:function`` of (name, host, known names) that gives the Preset of a name that is
             neither in the table nor a dotted path, or raises the error for it.
+
+    Example:
+        >>> from mickey_hloc.solvers import SOLVERS
+        >>> "procrustes" in SOLVERS.names
+        True
+        >>> SOLVERS.create("procrustes", max_error_m=0.05).options.max_error_m
+        0.05
+        >>> SOLVERS.find("my_package.my_module:MySolver").target  # no line in the table needed
+        'my_package.my_module:MySolver'
     """
 
     def __init__(self, kind: str, base: type, targets: Mapping[str, str | Preset], fallback: str | None = None) -> None:

@@ -164,8 +164,8 @@ def conclude(
 
 def rigid3d(R: Tensor, t: Tensor) -> pycolmap.Rigid3d:
     """R (3, 3) and t (3,) metres as pycolmap's rigid motion."""
-    rotation = pycolmap.Rotation3d(R.cpu().double().numpy())
-    return pycolmap.Rigid3d(rotation, np.asarray(t.cpu().double().numpy()))
+    q = np.asarray(pycolmap.Rotation3d(R.cpu().double().numpy()).quat)  # of float32 numbers: not of unit length
+    return pycolmap.Rigid3d(pycolmap.Rotation3d(q / np.linalg.norm(q)), np.asarray(t.cpu().double().numpy()))
 
 
 def usable_matches(problem: PoseProblem, depth0: bool = True, depth1: bool = True) -> Tensor:

@@ -43,6 +43,21 @@ class TwoViewEstimator:
 
     Raises:
         InputError: an unknown name, or a combination that cannot work.
+
+    Example:
+        A wall at 2 m, seen again by a camera that went sideways until the picture had moved by 20 pixels: 0.2 m.
+
+        >>> import numpy as np
+        >>> from mickey_hloc import Method, Photo, TwoViewEstimator
+        >>> bricks = np.random.default_rng(0).integers(0, 255, (30, 40, 1), dtype=np.uint8)
+        >>> wall = bricks.repeat(8, axis=0).repeat(8, axis=1).repeat(3, axis=2)  # 240 x 320 pixels
+        >>> K = np.array([[200.0, 0, 119.5], [0, 200, 119.5], [0, 0, 1]])
+        >>> photo0, photo1 = Photo("0.png", wall[:, :240], K), Photo("1.png", wall[:, 20:260], K)
+        >>> result = TwoViewEstimator(Method(feature="sift", depth="constant:2")).estimate(photo0, photo1)
+        >>> result.pose.success, [round(x, 2) + 0.0 for x in result.pose.t.tolist()]
+        (True, [-0.2, 0.0, 0.0])
+        >>> len(result.problem.matches) > 50, "solver" in result.seconds
+        (True, True)
     """
 
     def __init__(self, method: Method, image_dir: Path | None = None) -> None:
@@ -140,7 +155,8 @@ def extract_photo(extractor: Extractor, photo: Photo) -> Arrays:
 
 def _as_stored(arrays: Arrays) -> dict[str, torch.Tensor]:
     """As matchers read them from a features file."""
-    return {key: torch.from_numpy(np.asarray(value, dtype=np.float32)) for key, value in arrays.items()}
+    kept = {key: value for key, value in arrays.items() if key != "uncertainty"}  # an attribute there, no dataset
+    return {key: torch.from_numpy(np.asarray(value, dtype=np.float32)) for key, value in kept.items()}
 
 
 def estimate_relative_pose(

@@ -40,8 +40,19 @@ class Method(CheckedOptions):
         device: of the networks. Default: the GPU where there is one.
         focal_correction: for MicKey's depth: "depth" multiplies it by f / f_train, "resize" resizes the images so that
             their focal length becomes that of the training.
+        exif_turn: photos that their EXIF orientation turns: "refuse" them, or "ignore" it and use the stored pixels.
         hloc: the hloc that runs what is not ours.
         seed: of the solver's draws; the same seed gives the same pose.
+
+    Example:
+        >>> method = Method(feature="sift", depth="png:sensor", solver_options={"max_error_m": 0.05})
+        >>> parts = method.resolve()
+        >>> parts.matcher.name, parts.solver.name, parts.solver.options.max_error_m
+        ('nn-ratio', 'procrustes', 0.05)
+        >>> Method(feature="sift").resolve()
+        Traceback (most recent call last):
+        ...
+        mickey_hloc.errors.InputError: sift has no depth of its own: choose a source, ...
     """
 
     feature: str | None = None
@@ -57,6 +68,7 @@ class Method(CheckedOptions):
     precision: Literal["auto", "fp32", "bf16", "fp16"] | None = None
     device: str | None = None
     focal_correction: Literal["none", "depth", "resize"] = "none"
+    exif_turn: Literal["refuse", "ignore"] = "refuse"
     hloc: str = "hloc"
     seed: int = 0
 
@@ -114,9 +126,15 @@ class Method(CheckedOptions):
             chosen = {"weights": weights or self.weights, "encoder": self.encoder, "precision": self.precision}
             options |= {key: value for key, value in chosen.items() if value is not None}
             options |= {"focal_correction": "resize"} if self.focal_correction == "resize" else {}
-        extractor = EXTRACTORS.create(name, self.hloc, **{**options, **self.feature_options})
+        extractor = EXTRACTORS.create(name, self.hloc, **self._as_stored({**options, **self.feature_options}))
         _ = extractor.preprocessing  # a file of weights that is not there shows here
         return extractor
+
+    def _as_stored(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Options of a part that reads images, with what is said about EXIF."""
+        if self.exif_turn == "refuse":
+            return options
+        return {**options, "preprocessing": {"exif_turn": self.exif_turn, **options.get("preprocessing", {})}}
 
     def find_matching(self) -> Matcher | PairModel:
         """The matcher of features or the pair model that ``matcher`` names: the table that has the name tells.
@@ -128,7 +146,7 @@ class Method(CheckedOptions):
         if name in MATCHERS.names:
             return MATCHERS.create(name, **options)
         if name in PAIR_MODELS.names or name.startswith(VISMATCH_PREFIX):
-            return PAIR_MODELS.create(name, self.hloc, **options)
+            return PAIR_MODELS.create(name, self.hloc, **self._as_stored(options))
         if is_dotted_path(name):
             return find_user_matching(name)(**options)
         try:
@@ -138,7 +156,7 @@ class Method(CheckedOptions):
                 PAIR_MODELS.find(name, self.hloc)
             except UnknownNameError as error:
                 raise unknown_name("matcher", name, unknown.choices | error.choices) from None
-            return PAIR_MODELS.create(name, self.hloc, **options)
+            return PAIR_MODELS.create(name, self.hloc, **self._as_stored(options))
         return MATCHERS.create(name, self.hloc, **options)
 
     def _default_matcher(self, extractor: Extractor) -> Matcher:

@@ -10,9 +10,8 @@ from mickey_hloc.cli.demo import write_pair
 from mickey_hloc.cli.pose import load_photos
 from mickey_hloc.errors import InputError, MissingDependencyError
 from mickey_hloc.geometry import pose_errors
-from mickey_hloc.model.focal import metric_keypoints
 from mickey_hloc.model.heads import HeadOptions
-from mickey_hloc.model.mickey import MetricKeypoints, MicKey, MicKeyOptions
+from mickey_hloc.model.mickey import MicKey, MicKeyOptions
 from mickey_hloc.rooms import sample_pair
 from mickey_hloc.two_view.estimator import TwoViewEstimator
 from mickey_hloc.two_view.method import Method
@@ -183,36 +182,3 @@ def test_the_short_form(rooms) -> None:
         estimate_relative_pose(a.image / 255.0, b.image, a.K, b.K, feature="sift", depth="constant:2")
     with pytest.raises(InputError, match="invertible"):
         estimate_relative_pose(a.image, b.image, np.zeros((3, 3)), b.K, feature="sift", depth="constant:2")
-
-
-class OneKeypoint(torch.nn.Module):
-    """Stands for a network: one keypoint in the middle, 2 m away; remembers what size it saw."""
-
-    options = MicKeyOptions(training_focal_px=500.0)
-    device = torch.device("cpu")
-
-    def forward(self, images):
-        self.seen = tuple(images.shape[-2:])
-        centre = torch.tensor([[[(self.seen[1] - 1) / 2, (self.seen[0] - 1) / 2]]])
-        return MetricKeypoints(centre, torch.full((1, 1), 2.0), torch.ones(1, 1), torch.ones(1, 4, 1), (1, 1))
-
-
-def test_focal_corrections() -> None:
-    K = torch.tensor([[1000.0, 0, 400], [0, 1000, 300], [0, 0, 1]])
-    image, model = torch.rand(1, 3, 600, 800), OneKeypoint()
-    with pytest.warns(UserWarning, match="focal length is 1000 px"):
-        assert float(metric_keypoints(model, image, K).depths) == 2.0
-    assert float(metric_keypoints(model, image, K, "depth").depths) == 4.0
-    resized = metric_keypoints(model, image, K, "resize")
-    assert model.seen == (300, 400)
-    assert float(resized.depths) == 2.0
-    np.testing.assert_allclose(resized.keypoints[0, 0], [399.5, 299.5], atol=1e-4)
-
-
-def test_large_images_are_shrunk_and_the_focal_length_with_them() -> None:
-    K = torch.tensor([[1000.0, 0, 400], [0, 1000, 300], [0, 0, 1]])
-    model = OneKeypoint()
-    found = metric_keypoints(model, torch.rand(1, 3, 600, 800), K, resize_max=400)  # 500 px there: no warning
-    assert model.seen == (300, 400)
-    assert float(found.depths) == 2.0
-    np.testing.assert_allclose(found.keypoints[0, 0], [399.5, 299.5], atol=1e-4)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.rendered_scenes import write_scene
+from support.rendered_scenes import SIZE, write_scene
 
 from mickey_hloc import load_model
 from mickey_hloc.cli import main
@@ -19,10 +19,11 @@ from mickey_hloc.solvers import get_solver
 from mickey_hloc.training.validation import estimate_pose
 
 REFERENCE, QUERY = "s00001/seq0/frame_00000.jpg", "s00001/seq1/frame_00000.jpg"
+SMALL = ["--feature", "mickey-small", "--precision", "fp32"]  # validation runs the model as it is
 METHODS = {
-    "the bundled model as it says itself": ["--feature", "mickey-small"],
-    "the bundled model, drawing": ["--feature", "mickey-small", "--solver", "probabilistic"],
-    "the bundled model, matched first": ["--feature", "mickey-small", "--matcher", "mickey-small", "--solver", "pnp"],
+    "the bundled model as it says itself": SMALL,
+    "the bundled model, drawing": [*SMALL, "--solver", "probabilistic"],
+    "the bundled model, matched first": [*SMALL, "--matcher", "mickey-small", "--solver", "pnp"],
     "sift": ["--feature", "sift", "--depth", "png:sensor", "--solver", "procrustes"],
 }
 
@@ -47,10 +48,9 @@ def by_steps(split: Path, method: list[str], folder: Path) -> list[float]:
     images, pairs = split / "val", write_pairs(folder / "pairs.txt", [(REFERENCE, QUERY)])
     options = dict(zip(method[::2], method[1::2], strict=True))
     features, matches = folder / "features.h5", folder / "matches.h5"
-    assert (
-        main(["extract", str(images), "--feature", options["--feature"], "--output", str(features), "--glob", "*.jpg"])
-        == 0
-    )
+    extract = ["extract", str(images), "--feature", options["--feature"], "--output", str(features)]
+    extract += ["--precision", "fp32"] if "--precision" in options else []
+    assert main([*extract, "--glob", "*.jpg"]) == 0
     poses = ["poses", str(pairs), "--features", str(features), "--intrinsics", str(images), "--images", str(images)]
     if options.get("--solver") != "probabilistic":
         matcher = options.get("--matcher", {"sift": "nn-ratio"}.get(options["--feature"], options["--feature"]))
@@ -65,13 +65,13 @@ def by_steps(split: Path, method: list[str], folder: Path) -> list[float]:
 
 def by_benchmark(split: Path, method: list[str], folder: Path) -> list[float]:
     assert main(["benchmark", "mapfree", str(split), "--track", "all", *method, "--output", str(folder)]) == 0
-    (poses,) = folder.rglob("s00001.txt")
+    (poses,) = folder.rglob("poses-*/*/s00001.txt")
     return numbers(read_poses(poses)[REFERENCE, QUERY])
 
 
 def by_validation(split: Path, solver: str) -> list[float]:
     model = load_model("small", precision="fp32")
-    data = open_source(MapFreeSource(str(split), split="val"), (640, 480))
+    data = open_source(MapFreeSource(str(split), split="val"), SIZE)
     item = next(item for item in data if data.table.name_pair(item["index"]) == (REFERENCE, QUERY))  # type: ignore[attr-defined]
     a, b = (model(item[f"image{side}"][None]) for side in (0, 1))
     return numbers(estimate_pose(get_solver(solver), a, b, model.matcher, item["K0"], item["K1"], seed=0))
@@ -89,6 +89,6 @@ def test_the_same_pair_through_every_entrance(split, name, tmp_path, capsys) -> 
     assert np.isfinite(expected).all()
     assert by_steps(split, method, tmp_path) == expected
     assert by_benchmark(split, method, tmp_path / "benchmark") == expected
-    if method[0:2] == ["--feature", "mickey-small"] and "--matcher" not in method:
+    if method[: len(SMALL)] == SMALL and "--matcher" not in method:
         solver = "probabilistic" if "probabilistic" in method else "joint"
         assert by_validation(split, solver) == expected
