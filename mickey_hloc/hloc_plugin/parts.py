@@ -62,7 +62,7 @@ def _confs(kind: str, name: str, host: str, ours: Iterable[str]) -> Mapping[str,
 
 
 def _matching_confs(kind: str, name: str, host: str, ours: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
-    """The confs of a matching step. Of a name that both steps have (all of imcui.hloc), what its model takes decides."""
+    """The confs of a matching step; where both steps have the name (imcui.hloc), what its model takes decides."""
     confs = {step: _confs(step, name, host, ours) for step in ("matcher", "pair model")}
     known = confs[kind]
     if all(name in step for step in confs.values()):
