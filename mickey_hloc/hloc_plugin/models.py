@@ -31,13 +31,26 @@ def load_hloc_model(host: str, kind: Kind, conf: Mapping[str, Any], device: str 
         MissingDependencyError: hloc, or a package that the model needs, is not installed.
         WeightsError: its weights are not there and cannot be downloaded; the message says which file and from where.
     """
-    package = import_host(host)
-    import_step(package, f"{kind}.{conf['name']}")  # a package that it lacks is named here
-    dynamic_load = import_step(package, "utils.base_model").dynamic_load
-    model_class = dynamic_load(import_step(package, kind), conf["name"])
+    model_class = _model_class(host, kind, conf["name"])
     with loading(_title(kind, conf)):
         model: nn.Module = model_class(dict(conf)).eval()
     return model.to(device or default_device())
+
+
+def needs_features(host: str, matcher: str) -> bool:
+    """Whether one of hloc's matchers takes the features of two images, and not the images alone.
+
+    Raises:
+        MissingDependencyError: see ``load_hloc_model``.
+    """
+    return not {"image0", "image1"}.issuperset(_model_class(host, "matchers", matcher).required_inputs)
+
+
+def _model_class(host: str, kind: Kind, name: str) -> Any:
+    package = import_host(host)
+    import_step(package, f"{kind}.{name}")  # a package that it lacks is named here
+    dynamic_load = import_step(package, "utils.base_model").dynamic_load
+    return dynamic_load(import_step(package, kind), name)
 
 
 def _title(kind: Kind, conf: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mickey_hloc.errors import InputError, MissingDependencyError
 from mickey_hloc.features.base import Extractor
 from mickey_hloc.hloc_plugin.host import import_host, import_step
-from mickey_hloc.hloc_plugin.models import load_hloc_model
+from mickey_hloc.hloc_plugin.models import load_hloc_model, needs_features
 from mickey_hloc.io.image_batches import Preprocessing
 from mickey_hloc.matching.base import Matcher, StoredFeatures
 from mickey_hloc.model.device import default_device
@@ -39,13 +39,13 @@ def find_feature(name: str, host: str, ours: Iterable[str]) -> Preset:
 
 def find_matcher(name: str, host: str, ours: Iterable[str]) -> Preset:
     """The Preset of one of hloc's matchers of features. Raises: see ``find_feature``."""
-    known = _confs("matcher", name, host, ours)
+    known = _matching_confs("matcher", name, host, ours)
     return _preset("HostedMatcher", "matcher", "matchers", name, host, known, ours)
 
 
 def find_pair_model(name: str, host: str, ours: Iterable[str]) -> Preset:
     """The Preset of one of hloc's dense matchers. Raises: see ``find_feature``."""
-    known = _confs("pair model", name, host, ours)
+    known = _matching_confs("pair model", name, host, ours)
     return _preset("HostedPairModel", "pair model", "matchers", name, host, known, ours)
 
 
@@ -59,6 +59,17 @@ def _confs(kind: str, name: str, host: str, ours: Iterable[str]) -> Mapping[str,
             f"{kind} '{name}' is none of ours ({hint}{', '.join(sorted(ours))}), and {error}"
         ) from error
     return confs
+
+
+def _matching_confs(kind: str, name: str, host: str, ours: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+    """The confs of a matching step; where both steps have the name (imcui.hloc), what its model takes decides."""
+    confs = {step: _confs(step, name, host, ours) for step in ("matcher", "pair model")}
+    known = confs[kind]
+    if all(name in step for step in confs.values()):
+        takes_features = needs_features(host, known[name]["model"]["name"])
+        if takes_features != (kind == "matcher"):
+            return {key: conf for key, conf in known.items() if key != name}
+    return known
 
 
 def _preset(
@@ -185,18 +196,13 @@ class HostedPairModel(_Hosted, PairModel):
         return self._preprocessing()
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        multiple = self.size_multiple
+        multiple = int(self.conf.get("preprocessing", {}).get("dfactor", 8))
         width, height = (max(s // multiple, 1) * multiple for s in self.preprocessing.network_size(image_size))
         return width, height
-
-    @property
-    def size_multiple(self) -> int:
-        """The sides of images become multiples of it, pixels."""
-        return int(self.conf["preprocessing"].get("dfactor", 8))
-
-    def identity(self) -> dict[str, Any]:
-        return {**super().identity(), "size_multiple": self.size_multiple}
 
     def _match(self, image0: Tensor, image1: Tensor) -> PairMatches:
         found = self.model({"image0": image0[None].to(self.device), "image1": image1[None].to(self.device)})
         return PairMatches(found["keypoints0"], found["keypoints1"], found["scores"])
+
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity(), "dfactor": self.conf["preprocessing"].get("dfactor")}

@@ -52,10 +52,6 @@ class DualSoftmaxMatcher(Matcher):
         descriptors = features0["descriptors"], features1["descriptors"]
         return match_blockwise(self.dual_softmax, *descriptors, self.options.match_threshold)
 
-    def identity(self) -> dict[str, Any]:
-        o: DualSoftmaxOptions = self.options
-        return {"weights": weights_tag(o.weights), "match_threshold": o.match_threshold}
-
     def tag(self) -> str:
         """Weights, a file also by a part of its checksum, and the threshold."""
         threshold = self.options.match_threshold

@@ -20,7 +20,8 @@ def make_options(cls: type[T], values: Any, where: str) -> T:
     """An options dataclass, and those inside it, from plain values; strict in keys and types.
 
     Numbers become float where a float is declared, lists become tuples where a tuple is, and mappings become the
-    dataclass that a field declares. A field whose metadata has ``build`` is made by that function of (value, where).
+    dataclass that a field declares: what they leave out is as in the field's default. A field whose metadata has
+    ``build`` is made by that function of (value, where).
 
     Args:
         cls: a frozen dataclass whose defaults are the defaults.
@@ -92,7 +93,17 @@ def _field_value(field: dataclasses.Field[Any], hint: Any, value: Any, where: st
     build = field.metadata.get("build")
     if build is not None and value is not None and isinstance(value, Mapping):
         return build(value, _inside(where, field.name))
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        value = {**_default_values(field, hint), **value}
     return _convert(value, hint, field.name, where)
+
+
+def _default_values(field: dataclasses.Field[Any], hint: Any) -> dict[str, Any]:
+    """What a field that declares the dataclass ``hint`` has by default; nothing where it has no such default."""
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    if not isinstance(default, hint):
+        return {}
+    return {inner.name: getattr(default, inner.name) for inner in dataclasses.fields(hint) if inner.init}
 
 
 def _convert(value: Any, hint: Any, name: str, where: str) -> Any:

@@ -164,6 +164,12 @@ def test_a_dense_matcher_is_known_by_its_slot_alone(host, images, tmp_path, monk
     with pytest.raises(InputError, match="same-with-max-error"):
         get_pair_model("same-with-max-error", host)
 
+    # A host with one table for both steps, like imcui.hloc: what the model takes decides.
+    monkeypatch.setitem(sparse, "grid", dense["grid"])
+    monkeypatch.setitem(dense, "same", {**sparse["same"], "max_error": 4})
+    assert isinstance(Method(matcher="grid", hloc=host).find_matching(), HostedPairModel)
+    assert isinstance(Method(matcher="same", hloc=host).find_matching(), HostedMatcher)
+
     rounded = get_pair_model("grid", host)
     assert track_conf(rounded)["max_error"] == track_conf(rounded)["cell_size"] == 4
     assert "max_error" not in match_images.get_conf("grid", host)
