@@ -1,4 +1,4 @@
-"""A metric relative pose of two cameras, or an honest failure."""
+"""A metric relative pose of two cameras, or an honest failure, with the evidence for it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pycolmap
 
+from mickey_hloc.geometry.evidence import Evidence
 
-def _nan_pose() -> pycolmap.Rigid3d:
+Interval = tuple[float, float]  # metres
+
+
+def nan_pose() -> pycolmap.Rigid3d:
+    """A pose of NaN: there is none."""
     return pycolmap.Rigid3d(np.full((3, 4), np.nan))
 
 
@@ -16,23 +21,39 @@ def _nan_pose() -> pycolmap.Rigid3d:
 class RelativePose:
     """A metric relative pose, or an honest failure.
 
+    A solver returns its best estimate: ``success`` then only says that there is one. ``confidence.accept`` judges the
+    estimate: it fills in ``confidence`` and refuses what is not supported.
+
     Attributes:
-        success: False means that there is no pose; then ``reason`` says why and the pose is NaN.
+        success: False means that there is no pose; then ``reason`` says why and ``cam1_from_cam0`` is NaN.
         cam1_from_cam0: rigid motion, translation in metres.
         score: soft inlier count.
-        confidence: in [0, 1], comparable between pairs of one method; 0 on failure.
+        confidence: estimated probability that the VCRE is below 10 % of the image diagonal; 0 where nothing was
+            estimated, and before the estimate was judged.
         correspondences: (M, 2) int64 keypoint indices that the solver weighed.
-        inliers: (M,) bool, which of them agree with the pose.
+        inliers: (M,) bool, which of them agree with the estimate.
         reason: why it failed; empty on success.
+        estimate: the solver's pose, also where it was refused; NaN where there is none. For benchmarks.
+        evidence: what speaks for the estimate; None where there is none.
+        covariance: (6, 6) of the estimate for the change (w, v) that turns it to exp(w) R and shifts it to t + v: three
+            radians, then three metres, in the frame of camera 1. NaN where there is none.
+        distance_68_m, distance_95_m: intervals that hold the distance of the cameras in 68 % and 95 % of such cases.
+        note: what to know about the confidence, e.g. that it was not calibrated for this method.
     """
 
     success: bool
-    cam1_from_cam0: pycolmap.Rigid3d = field(default_factory=_nan_pose)
+    cam1_from_cam0: pycolmap.Rigid3d = field(default_factory=nan_pose)
     score: float = 0.0
     confidence: float = 0.0
     correspondences: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))
     inliers: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     reason: str = ""
+    estimate: pycolmap.Rigid3d = field(default_factory=nan_pose)
+    evidence: Evidence | None = None
+    covariance: np.ndarray = field(default_factory=lambda: np.full((6, 6), np.nan))
+    distance_68_m: Interval = (np.nan, np.nan)
+    distance_95_m: Interval = (np.nan, np.nan)
+    note: str = ""
 
     @classmethod
     def failure(cls, reason: str, correspondences: np.ndarray | None = None) -> RelativePose:
@@ -55,6 +76,11 @@ class RelativePose:
     def t(self) -> np.ndarray:
         """(3,) float64, metres."""
         return np.asarray(self.cam1_from_cam0.translation)
+
+    @property
+    def has_estimate(self) -> bool:
+        """Whether the solver found a pose at all, accepted or refused."""
+        return bool(np.isfinite(self.estimate.translation).all())
 
     @property
     def quaternion_wxyz(self) -> np.ndarray:

@@ -48,8 +48,11 @@ def log10_false_alarms(
     """
     inliers = residuals[residuals < threshold].cpu().double().sort().values
     wrong = wrong_residuals[wrong_residuals < threshold].cpu().double().sort().values
-    # One added to both counts: a rate of 0 cannot be measured with finitely many pairs.
+    # One added to both counts: a rate of 0 cannot be measured with finitely many pairs. Below the best of the wrong
+    # pairs the rate falls in proportion to the residual.
     chance = (torch.searchsorted(wrong, inliers, right=True) + 1).double() / (len(wrong_residuals) + 1)
+    best_wrong = float(wrong[0]) if len(wrong) else threshold
+    chance = (chance * (inliers / best_wrong).clamp(min=1e-3, max=1.0)) if best_wrong > 0 else chance
     k = torch.arange(1, len(inliers) + 1).double() * distinct_share
     total = torch.tensor(len(residuals) * distinct_share, dtype=torch.float64)
     enough = k > minimal
@@ -87,6 +90,27 @@ def wrong_pairs(correspondences: Tensor, generator: torch.Generator, max_pairs: 
     return pairs[~matched]
 
 
+def nearby_pairs(correspondences: Tensor, keypoints1: Tensor, neighbours: int = 8) -> Tensor:
+    """Each keypoint of view 0 with the keypoints that lie nearest to its partner among the matched ones of view 1.
+
+    Args:
+        correspondences: (M, 2) int64. keypoints1: (N1, 2) pixels.
+
+    Returns:
+        (P, 2) int64, P <= M * neighbours.
+    """
+    count = len(correspondences)
+    k = min(neighbours, count - 1)
+    if k < 1:
+        return correspondences[:0]
+    partners = keypoints1[correspondences[:, 1]].double()
+    distances = torch.cdist(partners, partners)
+    distances.fill_diagonal_(math.inf)
+    nearest = distances.topk(k, largest=False).indices
+    pairs = torch.stack([correspondences[:, :1].expand(-1, k), correspondences[nearest, 1]], dim=-1).flatten(0, 1)
+    return pairs[pairs[:, 1] != correspondences[:, 1].repeat_interleave(k)]
+
+
 def num_distinct(keypoints0: Tensor, keypoints1: Tensor, cell_px: float) -> int:
     """How many cells of ``cell_px`` corresponding keypoints (M, 2) fill, in the image where they fill fewer.
 
@@ -110,9 +134,9 @@ def rotation_std_deg(points: Tensor, residuals_m: Tensor) -> float:
         return math.inf
     points = points.cpu().double()
     along, second, third = torch.linalg.svdvals(points - points.mean(dim=0)).tolist()
+    sigma = math.sqrt(float(residuals_m.cpu().double().square().sum()) / max(3 * k - 6, 1))
     across = math.hypot(second, third)  # lever arms about the points' main axis
     distance = float(torch.linalg.vector_norm(points, dim=-1).max())
     if along <= 1e-4 * distance * math.sqrt(k) or across <= 1e-3 * along:
         return math.inf
-    sigma = math.sqrt(float(residuals_m.cpu().double().square().sum()) / (3 * k - 6))
     return math.degrees(sigma / across)

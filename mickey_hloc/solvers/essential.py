@@ -51,7 +51,6 @@ class EssentialSolver(MatchSolver):
     """Epipolar geometry of all matches, then the length of the translation from those with depth in both views."""
 
     Options = EssentialOptions
-    unit = "px"
     min_correspondences = 6  # five for the essential matrix, one for the scale
 
     def _estimate(self, problem: PoseProblem, matches: Tensor, generator: torch.Generator) -> Pose | None:

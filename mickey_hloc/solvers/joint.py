@@ -24,15 +24,15 @@ from mickey_hloc.solvers.epipolar import EpipolarSettings, motions
 from mickey_hloc.solvers.match_solver import draw_seed, precise
 from mickey_hloc.solvers.pnp import PnPOptions, absolute_pose
 from mickey_hloc.solvers.refine import PairFit, rays, refine_with_depth_model
-from mickey_hloc.solvers.support import SupportOptions, conclude, require, soft_inlier_count, too_few, usable_matches
+from mickey_hloc.solvers.support import EvidenceOptions, conclude, require, soft_inlier_count, too_few, usable_matches
 
 _NUM_REFINED = 3  # of all proposals, those with the largest support
 Candidate = tuple[Tensor, Tensor, DepthModel]
 
 
 @dataclass(frozen=True)
-class JointOptions(SupportOptions):
-    """Options of ``joint``, besides those of ``SupportOptions``.
+class JointOptions(EvidenceOptions):
+    """Options of ``joint``, besides those of ``EvidenceOptions``.
 
     Attributes:
         max_error_sigmas: inliers disagree by less than so many standard deviations of keypoints and depths.
@@ -90,7 +90,6 @@ class JointSolver(Solver):
             return RelativePose.failure("the matches agree with no pose", matches.cpu().numpy())
         R, t, model = best
         corrected = _corrected(problem, model)
-        points = corrected.view0.points()[matches[:, 0]]
         return conclude(
             corrected,
             R,
@@ -101,10 +100,7 @@ class JointSolver(Solver):
             self.min_correspondences,
             o,
             generator,
-            points=points,
-            residuals_m=torch.linalg.vector_norm(
-                transform(R, t, points) - corrected.view1.points()[matches[:, 1]], dim=-1
-            ),
+            depth_log_ratio=model.log_ratio,
         )
 
     def _support(self, problem: PoseProblem, matches: Tensor, candidate: Candidate) -> float:

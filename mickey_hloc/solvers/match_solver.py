@@ -10,14 +10,22 @@ from torch import Tensor
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.solvers.base import PoseProblem, Solver, View
 from mickey_hloc.solvers.refine import refine_pose
-from mickey_hloc.solvers.support import Residual, SupportOptions, conclude, require, too_few, usable_matches
+from mickey_hloc.solvers.support import (
+    EvidenceOptions,
+    Residual,
+    conclude,
+    require,
+    soft_inlier_count,
+    too_few,
+    usable_matches,
+)
 
 Pose = tuple[Tensor, Tensor]  # R (3, 3) and t (3,) metres: cam1_from_cam0
 
 
 @dataclass(frozen=True)
-class MatchOptions(SupportOptions):
-    """Options of every solver on matches, besides those of ``SupportOptions``.
+class MatchOptions(EvidenceOptions):
+    """Options of every solver on matches, besides those of ``EvidenceOptions``.
 
     Attributes:
         refine: refine the pose on reprojection and depth of all matches together (see ``refine``).
@@ -39,7 +47,6 @@ class MatchSolver(Solver):
     """Base of the solvers on matches. A subclass estimates a pose and says how far pairs are from agreeing with it."""
 
     needs: ClassVar[Literal["matches", "probability"]] = "matches"
-    unit: ClassVar[Literal["m", "px"]] = "m"  # of the residuals
 
     def _solve(self, problem: PoseProblem, generator: torch.Generator) -> RelativePose:
         problem = precise(problem)
@@ -50,12 +57,12 @@ class MatchSolver(Solver):
         if pose is None:
             return RelativePose.failure("the matches agree with no pose", matches.cpu().numpy())
         improved = self._improve(problem, matches, pose)
-        if improved is not pose:
-            result = self._conclude(problem, matches, improved, generator)
-            if result.success:
-                return result
-        # A refinement may not cost a pose that was supported without it.
-        return self._conclude(problem, matches, pose, generator)
+        # A refinement may not cost a pose its support.
+        if improved is not pose and self._soft_count(problem, matches, improved) < 0.5 * self._soft_count(
+            problem, matches, pose
+        ):
+            improved = pose
+        return self._conclude(problem, matches, improved, generator)
 
     def _improve(self, problem: PoseProblem, matches: Tensor, pose: Pose) -> Pose:
         """The pose after the refinements that the options ask for."""
@@ -63,25 +70,13 @@ class MatchSolver(Solver):
             return pose
         return refine_pose(problem, matches, *pose, self.options.keypoint_sigma_px, self.options.depth_sigma)
 
+    def _soft_count(self, problem: PoseProblem, matches: Tensor, pose: Pose) -> float:
+        residual, threshold = self._judge(problem, pose)
+        return float(soft_inlier_count(residual(matches), threshold))
+
     def _conclude(self, problem: PoseProblem, matches: Tensor, pose: Pose, generator: torch.Generator) -> RelativePose:
         residual, threshold = self._judge(problem, pose)
-        residuals_m = residual(matches)
-        side = 0 if self._depth_needed()[0] else 1
-        view = (problem.view0, problem.view1)[side]
-        if self.unit == "px":
-            residuals_m = residuals_m * metres_per_pixel(view)[matches[:, side]]
-        return conclude(
-            problem,
-            *pose,
-            matches,
-            residual,
-            threshold,
-            self.min_correspondences,
-            self.options,
-            generator,
-            points=view.points()[matches[:, side]],
-            residuals_m=residuals_m,
-        )
+        return conclude(problem, *pose, matches, residual, threshold, self.min_correspondences, self.options, generator)
 
     def _depth_needed(self) -> tuple[bool, bool]:
         """Whether a match needs depth in view 0, in view 1."""
@@ -112,8 +107,3 @@ def _precise_view(view: View) -> View:
 def draw_seed(generator: torch.Generator) -> int:
     """A seed in [0, 2^31) for a library that takes an integer."""
     return int(torch.randint(2**31 - 1, (1,), generator=generator, device=generator.device))
-
-
-def metres_per_pixel(view: View) -> Tensor:
-    """(N,) how many metres a pixel spans at the depth of each keypoint, across the viewing direction."""
-    return view.depths * 2 / (view.K[0, 0] + view.K[1, 1])

@@ -45,7 +45,6 @@ class PnPSolver(MatchSolver):
     """The points of one view, in metres by its depth, seen by the other view."""
 
     Options = PnPOptions
-    unit = "px"
     min_correspondences = 3
 
     def _depth_needed(self) -> tuple[bool, bool]:

@@ -10,13 +10,16 @@ from mickey_hloc.geometry import kabsch
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.model.matching import mutual_nearest_neighbours
 from mickey_hloc.solvers.base import PoseProblem, Solver
+from mickey_hloc.solvers.hypotheses import best_of_each_set, draw_hypotheses, soft_residuals
+from mickey_hloc.solvers.match_solver import precise
+from mickey_hloc.solvers.refine import refine_pose
 from mickey_hloc.solvers.sampling import sample_without_replacement
-from mickey_hloc.solvers.support import SupportOptions, conclude, require, soft_inlier_count, too_few
+from mickey_hloc.solvers.support import EvidenceOptions, conclude, require, soft_inlier_count, too_few
 
 
 @dataclass(frozen=True)
-class ProbabilisticOptions(SupportOptions):
-    """Options of ``probabilistic``, besides those of ``SupportOptions``; the defaults are the published constants.
+class ProbabilisticOptions(EvidenceOptions):
+    """Options of ``probabilistic``, besides those of ``EvidenceOptions``; the defaults are the published constants.
 
     Attributes:
         num_sets: Q correspondence sets are drawn from the probability.
@@ -25,9 +28,11 @@ class ProbabilisticOptions(SupportOptions):
         minimal: n correspondences a hypothesis.
         score_threshold_m: t of the soft count that ranks hypotheses, metres.
         inlier_threshold_m: inliers of the refinement and of the reported score, metres.
-        refine_steps: at most so many times is the best of a set refined, while its inliers grow in number.
-        polish_steps: least-squares steps of the final pose on the distinct correspondences of all sets, each weighted
-            by its soft inlier value; 0 = as published. It uses Q times the evidence of one set.
+        refine_steps: so many times, at most, is a pose refitted to its inliers while they grow in number.
+        published: the paper's procedure and nothing else: one winner over all hypotheses, refined on its own set. What
+            follows does not apply then.
+        refine: at the end, refine the pose on keypoints and depths of the mutual best pairs (see ``refine``).
+        keypoint_sigma_px: standard deviation of a keypoint that this refinement assumes.
         max_elements: bounds memory, (hypotheses at once) x (correspondences).
     """
 
@@ -38,7 +43,9 @@ class ProbabilisticOptions(SupportOptions):
     score_threshold_m: float = 0.3
     inlier_threshold_m: float = 0.15
     refine_steps: int = 4
-    polish_steps: int = 8
+    published: bool = False
+    refine: bool = True
+    keypoint_sigma_px: float = 2.0
     max_elements: int = 1_000_000
 
     def __post_init__(self) -> None:
@@ -50,14 +57,15 @@ class ProbabilisticOptions(SupportOptions):
         require(self, "score_threshold_m", self.score_threshold_m > 0, "positive")
         require(self, "inlier_threshold_m", self.inlier_threshold_m > 0, "positive")
         require(self, "refine_steps", self.refine_steps >= 0, "at least 0")
-        require(self, "polish_steps", self.polish_steps >= 0, "at least 0")
+        require(self, "keypoint_sigma_px", self.keypoint_sigma_px > 0, "positive")
 
 
 class ProbabilisticSolver(Solver):
     """Correspondence sets drawn by probability, Kabsch on minimal sets drawn from them, the best one refined.
 
-    Against the published description the best hypothesis of every set is refined, not only the best of all, and the
-    final pose is polished on the correspondences of all sets: both cost a few small Kabsch solves.
+    With ``published`` this is the paper's test-time procedure. Otherwise the best hypothesis of every set is refined,
+    not only the best of all, and the final pose is refined once more under a noise model of keypoints and depths:
+    learned depth is wrong by per cents where keypoints are right to a pixel, which Kabsch cannot know.
     """
 
     Options = ProbabilisticOptions
@@ -74,19 +82,24 @@ class ProbabilisticSolver(Solver):
             return too_few(correspondences[0] if len(correspondences) else cells.new_zeros((0, 2)), o.minimal, what)
         points0, points1 = problem.view0.points(), problem.view1.points()
         X, Y = points0[correspondences[..., 0]], points1[correspondences[..., 1]]
-        hypotheses = _draw_hypotheses(probability.flatten()[cells], o, generator)
-        R, t = _best_of_each_set(X, Y, hypotheses, o)
-        R, t, scores = _refine(R, t, X, Y, o)
-        best = int(scores.argmax())
-        distinct = cells.unique()
-        R_best, t_best = _polish(R[best], t[best], points0[distinct // n1], points1[distinct % n1], o)
-
-        def residual(pairs: Tensor) -> Tensor:
-            return _residuals(R_best, t_best, points0[pairs[:, 0]], points1[pairs[:, 1]])
-
+        hypotheses = draw_hypotheses(probability.flatten()[cells], o.num_hypotheses, o.minimal, generator)
+        R, t, scores = best_of_each_set(X, Y, hypotheses, o.score_threshold_m, o.max_elements)
         # A drawn set holds every likely partner of a keypoint, most of them wrong by construction; whether the pose is
         # right is asked of the most likely partners alone.
-        evidence, _ = mutual_nearest_neighbours(probability)
+        judged, _ = mutual_nearest_neighbours(probability)
+        if o.published:
+            best = int(scores.argmax())
+            R_best, t_best = _refine_published(R[best], t[best], X[best], Y[best], o)
+        else:
+            R, t, scores = _refine(R, t, X, Y, o)
+            best = int(scores.argmax())
+            R_best, t_best = R[best], t[best]
+            if o.refine:
+                R_best, t_best = _refine_on_pairs(problem, judged, R_best, t_best, o)
+
+        def residual(pairs: Tensor) -> Tensor:
+            return soft_residuals(R_best, t_best, points0[pairs[:, 0]], points1[pairs[:, 1]])
+
         return conclude(
             problem,
             R_best,
@@ -97,7 +110,8 @@ class ProbabilisticSolver(Solver):
             o.minimal,
             o,
             generator,
-            evidence=evidence,
+            judged=judged,
+            probabilities=_dominance(probability, judged),
         )
 
 
@@ -110,50 +124,26 @@ def _usable_probability(problem: PoseProblem) -> Tensor:
     return probability.nan_to_num_(nan=0.0)
 
 
-def _draw_hypotheses(weights: Tensor, o: ProbabilisticOptions, generator: torch.Generator) -> Tensor:
-    """Minimal sets, drawn by probability without replacement: (Q, M) weights -> (Q, J, n) indices into a set."""
-    rows = (weights / weights.amax(dim=-1, keepdim=True)).repeat_interleave(o.num_hypotheses, dim=0)
-    rows = rows.clamp(min=torch.finfo(rows.dtype).tiny)  # all were drawn with a probability above 0
-    drawn = torch.multinomial(rows, o.minimal, replacement=False, generator=generator)
-    return drawn.unflatten(0, (len(weights), o.num_hypotheses))
+def _dominance(probability: Tensor, pairs: Tensor) -> Tensor:
+    """(E,) in [0, 1]: how far a pair's probability outweighs all others of its row and of its column.
 
-
-def _residuals(R: Tensor, t: Tensor, X: Tensor, Y: Tensor) -> Tensor:
-    """sqrt(|R X + t - Y|^2 + 1e-6) for (..., 3, 3), (..., 3) and points (..., M, 3): (..., M) metres."""
-    offsets = torch.baddbmm(t[..., :, None], R, X.mT) - Y.mT if R.dim() == 3 else R @ X.mT + t[..., :, None] - Y.mT
-    return (offsets.square().sum(dim=-2) + 1e-6).sqrt_()
-
-
-def _best_of_each_set(X: Tensor, Y: Tensor, hypotheses: Tensor, o: ProbabilisticOptions) -> tuple[Tensor, Tensor]:
-    """The hypothesis with the highest soft inlier count in each set: (Q, M, 3) points -> (Q, 3, 3) and (Q, 3)."""
-    index = torch.arange(len(X), device=X.device)[:, None, None]
-    R, t = kabsch(X[index, hypotheses], Y[index, hypotheses])
-    step = max(o.max_elements // X.shape[1], 1)
-    scores = torch.empty(R.shape[:2], device=R.device)
-    for q in range(len(X)):
-        for j in range(0, R.shape[1], step):
-            residuals = _residuals_of_many(R[q, j : j + step], t[q, j : j + step], X[q], Y[q])
-            scores[q, j : j + step] = soft_inlier_count(residuals, o.score_threshold_m)
-    best = scores.argmax(dim=1)
-    rows = torch.arange(len(X), device=X.device)
-    return R[rows, best], t[rows, best]
-
-
-def _residuals_of_many(R: Tensor, t: Tensor, X: Tensor, Y: Tensor) -> Tensor:
-    """Residuals of J poses on the same M points: (J, 3, 3), (J, 3), (M, 3) -> (J, M), as one matrix product."""
-    homogeneous = torch.cat([X, torch.ones_like(X[:, :1])], dim=1)
-    moved = torch.cat([R, t[..., None]], dim=-1).flatten(0, 1) @ homogeneous.mT
-    offsets = moved.unflatten(0, (len(R), 3)).sub_(Y.mT)
-    return offsets.square_().sum(dim=1).add_(1e-6).sqrt_()
+    The probability has no scale of its own, so the share of its row and the share of its column are multiplied, as the
+    dual softmax (Eq. 3) does.
+    """
+    i, j = pairs.unbind(dim=-1)
+    tiny = torch.finfo(probability.dtype).tiny
+    rows, columns = probability.sum(dim=1).clamp(min=tiny), probability.sum(dim=0).clamp(min=tiny)
+    values = probability[i, j]
+    return ((values / rows[i]) * (values / columns[j])).clamp(0, 1)
 
 
 def _refine(R: Tensor, t: Tensor, X: Tensor, Y: Tensor, o: ProbabilisticOptions) -> tuple[Tensor, Tensor, Tensor]:
     """Kabsch on the inliers of each set's pose while their number grows; with the soft inlier counts (Q,)."""
-    residuals = _residuals(R, t, X, Y)
+    residuals = soft_residuals(R, t, X, Y)
     for _ in range(o.refine_steps):
         inliers = residuals < o.inlier_threshold_m
         new_R, new_t = kabsch(X, Y, inliers)
-        new_residuals = _residuals(new_R, new_t, X, Y)
+        new_residuals = soft_residuals(new_R, new_t, X, Y)
         count = inliers.sum(dim=-1)
         grows = ((new_residuals < o.inlier_threshold_m).sum(dim=-1) > count) & (count >= o.minimal)
         if not bool(grows.any()):
@@ -164,18 +154,26 @@ def _refine(R: Tensor, t: Tensor, X: Tensor, Y: Tensor, o: ProbabilisticOptions)
     return R, t, soft_inlier_count(residuals, o.inlier_threshold_m)
 
 
-def _polish(R: Tensor, t: Tensor, X: Tensor, Y: Tensor, o: ProbabilisticOptions) -> tuple[Tensor, Tensor]:
-    """Least squares weighted by soft inlier values, kept while their sum does not fall: (3, 3), (3,), (M, 3)."""
-    threshold = o.inlier_threshold_m
-    values = _soft_inliers(_residuals(R, t, X, Y), threshold)
-    for _ in range(o.polish_steps):
-        new_R, new_t = kabsch(X, Y, values)
-        new_values = _soft_inliers(_residuals(new_R, new_t, X, Y), threshold)
-        if not bool(new_values.sum() >= values.sum()):
+def _refine_published(R: Tensor, t: Tensor, X: Tensor, Y: Tensor, o: ProbabilisticOptions) -> tuple[Tensor, Tensor]:
+    """The published refinement of one pose on its set: Kabsch on the inliers while they grow in number."""
+    before = o.minimal
+    for _ in range(o.refine_steps):
+        inliers = soft_residuals(R, t, X, Y) < o.inlier_threshold_m
+        count = int(inliers.sum())
+        if count <= before:
             break
-        R, t, values = new_R, new_t, new_values
+        R, t = kabsch(X, Y, inliers)
+        before = count
     return R, t
 
 
-def _soft_inliers(residuals: Tensor, threshold: float) -> Tensor:
-    return torch.sigmoid((5.0 / threshold) * (threshold - residuals))
+def _refine_on_pairs(
+    problem: PoseProblem, pairs: Tensor, R: Tensor, t: Tensor, o: ProbabilisticOptions
+) -> tuple[Tensor, Tensor]:
+    """The pose that fits pairs (E, 2) best in keypoints and depths; the given one where that costs half its support."""
+    wide = precise(PoseProblem(problem.view0, problem.view1, pairs))
+    X, Y = wide.view0.points()[pairs[:, 0]], wide.view1.points()[pairs[:, 1]]
+    start = R.to(X), t.to(X)
+    refined = refine_pose(wide, pairs, *start, o.keypoint_sigma_px)
+    before, after = (soft_inlier_count(soft_residuals(*pose, X, Y), o.inlier_threshold_m) for pose in (start, refined))
+    return (R, t) if bool(after < 0.5 * before) else (refined[0].to(R), refined[1].to(t))

@@ -79,6 +79,7 @@ class PairFit:
     def __init__(self, problem: PoseProblem, matches: Tensor, keypoint_sigma_px: float) -> None:
         known = problem.view0.usable[matches[:, 0]] | problem.view1.usable[matches[:, 1]]
         self.view0, self.view1 = _take(problem.view0, matches[known, 0]), _take(problem.view1, matches[known, 1])
+        self.has0, self.has1 = self.view0.usable[:, None], self.view1.usable[:, None]
         self.rays0, self.rays1 = rays(self.view0), rays(self.view1)
         self.lateral0 = _lateral_covariance(self.view0, keypoint_sigma_px)
         self.lateral1 = _lateral_covariance(self.view1, keypoint_sigma_px)
@@ -93,15 +94,15 @@ class PairFit:
         X, Y = self.rays0 * depths0[:, None], self.rays1 * depths1[:, None]
         guess1 = transform(R, t, X)[:, 2].clamp(min=1e-3)
         guess0 = ((Y - t) @ R)[:, 2].clamp(min=1e-3)
-        X = torch.where(self.view0.usable[:, None], X, self.rays0 * guess0[:, None])
-        Y = torch.where(self.view1.usable[:, None], Y, self.rays1 * guess1[:, None])
+        X = torch.where(self.has0, X, self.rays0 * guess0[:, None])
+        Y = torch.where(self.has1, Y, self.rays1 * guess1[:, None])
         return X, Y
 
     def whitened(self, R: Tensor, t: Tensor, model: DepthModel, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
         """Cholesky factors of C (M, 3, 3), whitened errors (M, 3), and R X (M, 3)."""
         X, Y = self.points(R, t, model)
-        sigma0 = torch.where(self.view0.usable, sigma, _UNKNOWN_DEPTH_SIGMA)
-        sigma1 = torch.where(self.view1.usable, sigma, _UNKNOWN_DEPTH_SIGMA)
+        sigma0 = torch.where(self.has0[:, 0], sigma, _UNKNOWN_DEPTH_SIGMA)
+        sigma1 = torch.where(self.has1[:, 0], sigma, _UNKNOWN_DEPTH_SIGMA)
         C0 = _covariance(X, self.lateral0, sigma0)
         C1 = _covariance(Y, self.lateral1, sigma1)
         factors = torch.linalg.cholesky(R @ C0 @ R.mT + C1)
@@ -136,16 +137,15 @@ class PairFit:
     def _jacobian(self, R: Tensor, RX: Tensor, model: DepthModel) -> Tensor:
         """de / d(rotation, t, log_ratio, shift0, shift1), the free ones: (M, 3, 6 to 9)."""
         columns = [-skew(RX), torch.eye(3).to(RX).expand(len(RX), 3, 3)]
-        has0, has1 = self.view0.usable[:, None], self.view1.usable[:, None]
         zero = torch.zeros_like(RX)
         if model.free_ratio:
             scaled0, scaled1 = replace(model, shift0=0.0, shift1=0.0).apply(self.view0.depths, self.view1.depths)
-            along0 = torch.where(has0, self.rays0 * scaled0[:, None], zero) @ R.mT
-            along1 = torch.where(has1, self.rays1 * scaled1[:, None], zero)
+            along0 = torch.where(self.has0, self.rays0 * scaled0[:, None], zero) @ R.mT
+            along1 = torch.where(self.has1, self.rays1 * scaled1[:, None], zero)
             columns.append((-0.5 * (along0 + along1))[..., None])
         if model.free_shifts:
-            columns.append((torch.where(has0, self.rays0, zero) @ R.mT)[..., None])
-            columns.append(-torch.where(has1, self.rays1, zero)[..., None])
+            columns.append((torch.where(self.has0, self.rays0, zero) @ R.mT)[..., None])
+            columns.append(-torch.where(self.has1, self.rays1, zero)[..., None])
         return torch.cat(columns, dim=-1)
 
     def measured_depth_sigma(self, R: Tensor, t: Tensor, model: DepthModel) -> float:
@@ -153,7 +153,7 @@ class PairFit:
         X, Y = self.points(R, t, model)
         moved = transform(R, t, X)[:, 2]
         pixels = sampson_errors(R, t, self.view0.keypoints, self.view1.keypoints, self.view0.K, self.view1.K)
-        good = self.view0.usable & self.view1.usable & (moved > 0) & (Y[:, 2] > 0) & (pixels < 4 * self.sigma_px)
+        good = (self.has0 & self.has1)[:, 0] & (moved > 0) & (Y[:, 2] > 0) & (pixels < 4 * self.sigma_px)
         if int(good.sum()) < 3:
             return 0.05
         spread = 1.4826 * float((moved[good] / Y[good][:, 2]).log().abs().median())  # a normal's sigma from its MAD

@@ -1,8 +1,6 @@
-"""Whether a pose is supported by its correspondences, and how confident that makes us. Shared by all solvers.
+"""From a solver's pose to its result: the estimate with the evidence for it. Shared by all solvers.
 
-A pose must have enough inliers at all, they must determine the rotation, and wrong correspondences must not agree with
-it as well: keypoints of one correspondence are paired with those of another, and we count how often such wrong pairs
-agree with the pose (see ``chance``).
+Solvers refuse nothing that they can estimate; ``mickey_hloc.confidence`` decides what is accepted.
 """
 
 from collections.abc import Callable
@@ -16,114 +14,29 @@ from torch import Tensor
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.registry import CheckedOptions, require
 from mickey_hloc.solvers.base import PoseProblem
-from mickey_hloc.solvers.chance import (
-    log10_false_alarms,
-    num_distinct,
-    rotation_std_deg,
-    soft_inlier_count,
-    wilson_lower_bound,
-    wrong_pairs,
-)
+from mickey_hloc.solvers.chance import soft_inlier_count, wrong_pairs
+from mickey_hloc.solvers.covariance import distance_std_m
+from mickey_hloc.solvers.evidence import Judged, gather
 
 Residual = Callable[[Tensor], Tensor]  # (P, 2) keypoint indices -> (P,) residuals, NaN or inf where undefined
 
 
 @dataclass(frozen=True)
-class SupportOptions(CheckedOptions):
-    """When a solver claims a pose; the Options of every solver inherit these.
+class EvidenceOptions(CheckedOptions):
+    """How evidence is counted; the Options of every solver inherit these.
 
     Attributes:
-        min_inliers: fewer distinct inliers than this are a failure.
-        max_log10_nfa: the pose is refused unless fewer than 10^max_log10_nfa equally supported poses are expected among
-            wrong correspondences; below 0 is a margin, +inf switches the test off.
-        max_rotation_std_deg: a larger predicted standard deviation of the rotation, about its least certain axis, is a
-            failure (inliers on a line or in one spot).
         distinct_px: inliers closer than about this in an image are one piece of evidence, not several.
-        chance_pairs: at most so many wrong pairs are drawn to measure the chance rate.
+        chance_pairs: wrong pairs drawn to measure the chance rate, at most.
     """
 
-    min_inliers: int = 5
-    max_log10_nfa: float = -0.5
-    max_rotation_std_deg: float = 10.0
     distinct_px: float = 4.0
-    chance_pairs: int = 200_000
+    chance_pairs: int = 20_000
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self, "min_inliers", self.min_inliers >= 1, "at least 1")
-        require(self, "max_rotation_std_deg", self.max_rotation_std_deg > 0, "positive")
         require(self, "distinct_px", self.distinct_px > 0, "positive")
         require(self, "chance_pairs", self.chance_pairs >= 1, "at least 1")
-
-
-@dataclass(frozen=True)
-class Support:
-    """What speaks for a pose.
-
-    Attributes:
-        num_inliers: k, distinct ones.
-        num_correspondences: M, reduced in proportion where inliers are not distinct.
-        chance_rate: alpha, the rate at which wrong pairs are inliers of the pose.
-        log10_nfa: expected number of such poses by chance.
-        rotation_std_deg: predicted uncertainty about the least certain axis.
-        confidence: lower end of the 95 % Wilson interval of (k - m) / (M - m); 0 when the pose is refused.
-        reason: why the pose is refused; empty = it is supported.
-    """
-
-    num_inliers: int
-    num_correspondences: float
-    chance_rate: float
-    log10_nfa: float
-    rotation_std_deg: float
-    confidence: float
-    reason: str
-
-
-def assess(
-    problem: PoseProblem,
-    correspondences: Tensor,
-    residual: Residual,
-    threshold: float,
-    minimal: int,
-    options: SupportOptions,
-    generator: torch.Generator,
-    points: Tensor | None = None,
-    residuals_m: Tensor | None = None,
-) -> Support:
-    """Judge a pose by its residuals on the correspondences and on wrong pairs.
-
-    Args:
-        correspondences: (M, 2) int64 that were weighed.
-        residual: residuals of keypoint pairs (P, 2) under the pose; used on right and on wrong pairs.
-        threshold: inliers have residual < threshold.
-        minimal: m, how many correspondences define a pose of this solver.
-        points: (M, 3) metres of the correspondences in one camera frame. Default: those of view 0.
-        residuals_m: (M,) the residuals in metres. Default: ``residual`` is in metres.
-    """
-    residuals = residual(correspondences)
-    inliers = residuals < threshold
-    agreeing = correspondences[inliers]
-    keypoints0, keypoints1 = problem.view0.keypoints[agreeing[:, 0]], problem.view1.keypoints[agreeing[:, 1]]
-    distinct = num_distinct(keypoints0, keypoints1, options.distinct_px)
-    distinct_share = distinct / len(agreeing) if len(agreeing) else 1.0
-    total = len(correspondences) * distinct_share
-    wrong = residual(wrong_pairs(correspondences, generator, options.chance_pairs))
-    chance_rate = (int((wrong < threshold).sum()) + 1) / (len(wrong) + 1)
-    log10_nfa = log10_false_alarms(residuals, wrong, threshold, minimal, distinct_share)
-    points = problem.view0.points()[correspondences[:, 0]] if points is None else points
-    residuals_m = residuals if residuals_m is None else residuals_m
-    std_deg = rotation_std_deg(points[inliers], residuals_m[inliers])
-    reason = ""
-    if distinct < options.min_inliers:
-        reason = f"{distinct} distinct inliers of {len(correspondences)}, {options.min_inliers} are needed"
-    elif std_deg > options.max_rotation_std_deg:
-        reason = "the inliers lie on a line or in one spot and do not determine the rotation"
-    elif log10_nfa > options.max_log10_nfa:
-        reason = (
-            f"{distinct} inliers of {len(correspondences)} are no more than chance explains (log10 NFA {log10_nfa:.1f})"
-        )
-    confidence = 0.0 if reason else wilson_lower_bound(distinct - minimal, total - minimal)
-    return Support(distinct, total, chance_rate, log10_nfa, std_deg, confidence, reason)
 
 
 def conclude(
@@ -134,32 +47,60 @@ def conclude(
     residual: Residual,
     threshold: float,
     minimal: int,
-    options: SupportOptions,
+    options: EvidenceOptions,
     generator: torch.Generator,
-    points: Tensor | None = None,
-    residuals_m: Tensor | None = None,
-    evidence: Tensor | None = None,
+    judged: Tensor | None = None,
+    probabilities: Tensor | None = None,
+    depth_log_ratio: float | None = None,
 ) -> RelativePose:
-    """The pose (R (3, 3), t (3,) of cam1_from_cam0) as a result, or a failure where ``assess`` refuses it.
+    """The estimate (R (3, 3), t (3,) of cam1_from_cam0) with its evidence, or a failure where it is not finite.
 
-    ``evidence`` (E, 2) are the correspondences to judge it by, where they are others than those that were weighed.
+    Args:
+        correspondences: (M, 2) int64 that were weighed.
+        residual: residuals of keypoint pairs (P, 2) under the pose; used on right and on wrong pairs.
+        threshold: inliers have residual < threshold.
+        minimal: how many correspondences define a pose of this solver.
+        judged: (E, 2) correspondences to judge it by, where they are others than those that were weighed.
+        probabilities: (E,) match probabilities of the judged ones. Default: those of the problem's matches.
+        depth_log_ratio: log of the ratio of both depth maps' scales, where the solver estimated it.
     """
     weighed = correspondences.cpu().numpy()
     if not bool(torch.isfinite(R).all() & torch.isfinite(t).all()):
         return RelativePose.failure("the correspondences agree with no pose", weighed)
-    judged = correspondences if evidence is None else evidence
-    support = assess(problem, judged, residual, threshold, minimal, options, generator, points, residuals_m)
-    if support.reason:
-        return RelativePose.failure(support.reason, weighed)
+    pairs = correspondences if judged is None else judged
+    if probabilities is None:
+        probabilities = match_probabilities(problem, pairs)
+    wrong = residual(wrong_pairs(pairs, generator, options.chance_pairs))
     residuals = residual(correspondences)
+    of_judged = residuals if judged is None else residual(pairs)
+    view = Judged(pairs, of_judged, wrong, threshold, minimal, probabilities, options.distinct_px, depth_log_ratio)
+    evidence, covariance = gather(problem, R, t, view)
+    pose, std = rigid3d(R, t), distance_std_m(covariance, t)
+    length = float(torch.linalg.vector_norm(t))
     return RelativePose(
         success=True,
-        cam1_from_cam0=rigid3d(R, t),
+        cam1_from_cam0=pose,
+        estimate=pose,
         score=float(soft_inlier_count(residuals, threshold)),
-        confidence=support.confidence,
         correspondences=weighed,
         inliers=(residuals < threshold).cpu().numpy(),
+        evidence=evidence,
+        covariance=covariance.numpy(),
+        distance_68_m=(max(length - std, 0.0), length + std),
+        distance_95_m=(max(length - 1.96 * std, 0.0), length + 1.96 * std),
     )
+
+
+def match_probabilities(problem: PoseProblem, pairs: Tensor) -> Tensor:
+    """(M,) scores of the problem's matches for pairs (M, 2) that are among them; 1 where the problem has no scores."""
+    if problem.matches is None or problem.match_scores is None:
+        return torch.ones(len(pairs), device=pairs.device)
+    stride = len(problem.view1.keypoints) + 1
+    keys = problem.matches[:, 0] * stride + problem.matches[:, 1]
+    order = keys.argsort()
+    wanted = pairs[:, 0] * stride + pairs[:, 1]
+    place = torch.searchsorted(keys[order], wanted).clamp(max=max(len(keys) - 1, 0))
+    return problem.match_scores[order[place]].to(torch.float64).clamp(0, 1)
 
 
 def rigid3d(R: Tensor, t: Tensor) -> pycolmap.Rigid3d:
@@ -184,17 +125,13 @@ def too_few(matches: Tensor, needed: int, what: str = "matches have depth in bot
 
 
 __all__ = [
+    "EvidenceOptions",
     "Residual",
-    "Support",
-    "SupportOptions",
-    "assess",
     "conclude",
-    "log10_false_alarms",
+    "match_probabilities",
     "require",
     "rigid3d",
     "soft_inlier_count",
     "too_few",
     "usable_matches",
-    "wilson_lower_bound",
-    "wrong_pairs",
 ]

@@ -1,0 +1,124 @@
+"""Whether an estimate becomes a pose: the one place where poses are accepted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from mickey_hloc.confidence.calibration import Calibration
+from mickey_hloc.geometry.evidence import Evidence
+from mickey_hloc.geometry.relative_pose import Interval, RelativePose, nan_pose
+from mickey_hloc.registry import CheckedOptions, require
+
+Policy = Literal["supported", "all"]
+
+
+@dataclass(frozen=True)
+class AcceptanceOptions(CheckedOptions):
+    """When an estimate is supported.
+
+    Attributes:
+        min_confidence: poses of a lower probability are refused, beside those that lack support.
+        min_inliers: fewer distinct inliers than this are refused.
+        max_log10_nfa: refused unless fewer than 10^max_log10_nfa equally supported poses are expected by chance.
+        max_rotation_std_deg: a larger predicted standard deviation of the rotation, about its least certain axis, is
+            refused (inliers on a line or in one spot).
+        min_line_distance: refused where the inliers lie nearer to one line in an image, as a share of its diagonal.
+    """
+
+    min_confidence: float = 0.0
+    min_inliers: int = 5
+    max_log10_nfa: float = -0.5
+    max_rotation_std_deg: float = 10.0
+    min_line_distance: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "min_confidence", 0 <= self.min_confidence <= 1, "in [0, 1]")
+        require(self, "min_inliers", self.min_inliers >= 1, "at least 1")
+        require(self, "max_rotation_std_deg", self.max_rotation_std_deg > 0, "positive")
+        require(self, "min_line_distance", self.min_line_distance >= 0, "0 or positive")
+
+
+def accept(
+    estimate: RelativePose,
+    calibration: Calibration,
+    policy: Policy = "supported",
+    options: AcceptanceOptions | None = None,
+) -> RelativePose:
+    """An estimate with its probability to be right; refused where the policy asks for support that it lacks.
+
+    Args:
+        estimate: what a solver returned. A failure stays one.
+        calibration: of the method that made it.
+        policy: "supported" refuses weak estimates, for users; "all" takes every one, for benchmarks that rank.
+        options: thresholds of "supported".
+
+    Returns:
+        A refused estimate has ``success=False``, a reason, and NaN as ``cam1_from_cam0``; ``estimate``, ``evidence``
+        and ``confidence`` stay.
+    """
+    if estimate.evidence is None:
+        return estimate
+    confidence = calibration.correct.probability(estimate.evidence)
+    covariance = estimate.covariance * calibration.covariance_scale
+    std = distance_std_m(estimate) * math.sqrt(calibration.covariance_scale)
+    judged = replace(
+        estimate,
+        success=True,
+        cam1_from_cam0=estimate.estimate,
+        reason="",
+        confidence=confidence,
+        covariance=covariance,
+        distance_68_m=_interval(estimate.evidence.distance_m, calibration.distance_68 * std),
+        distance_95_m=_interval(estimate.evidence.distance_m, calibration.distance_95 * std),
+        note=calibration.note,
+    )
+    reason = "" if policy == "all" else refusal(estimate.evidence, confidence, calibration, options)
+    return replace(judged, success=False, cam1_from_cam0=nan_pose(), reason=reason) if reason else judged
+
+
+def refusal(
+    evidence: Evidence, confidence: float, calibration: Calibration, options: AcceptanceOptions | None = None
+) -> str:
+    """Why an estimate is not supported; empty where it is."""
+    o = options or AcceptanceOptions()
+    inliers, total = round(evidence.num_inliers), round(evidence.num_correspondences)
+    if evidence.num_inliers < o.min_inliers:
+        return f"{inliers} distinct inliers of {total}, {o.min_inliers} are needed"
+    if evidence.rotation_std_deg > o.max_rotation_std_deg or evidence.line_distance < o.min_line_distance:
+        return "the inliers lie on a line or in one spot and do not determine the rotation"
+    if evidence.log10_nfa > o.max_log10_nfa:
+        return f"{inliers} inliers of {total} are no more than chance explains (log10 NFA {evidence.log10_nfa:.1f})"
+    if calibration.support.logit(evidence) < calibration.min_support or confidence < o.min_confidence:
+        return f"{inliers} inliers of {total} are weak support: {in_words(confidence)}"
+    return ""
+
+
+def in_words(confidence: float) -> str:
+    """``7 of 100 such poses are right``."""
+    of_100 = 100 * confidence
+    if of_100 < 0.5:
+        return "fewer than 1 of 100 such poses is right"
+    if of_100 >= 99.5:
+        return "more than 99 of 100 such poses are right"
+    count = round(of_100)
+    return f"{count} of 100 such poses {'is' if count == 1 else 'are'} right"
+
+
+def strength(confidence: float) -> str:
+    """``weak: 7 of 100 such poses are right``, for the screen."""
+    word = "strong" if confidence >= 0.9 else "fair" if confidence >= 0.5 else "weak"
+    return f"{word}: {in_words(confidence)}"
+
+
+def distance_std_m(pose: RelativePose) -> float:
+    """Standard deviation of the distance that a solver gave."""
+    low, high = pose.distance_68_m
+    length = pose.evidence.distance_m if pose.evidence else math.nan
+    return max(high - length, length - low)
+
+
+def _interval(middle: float, half: float) -> Interval:
+    return max(middle - half, 0.0), middle + half

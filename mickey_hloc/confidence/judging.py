@@ -1,0 +1,61 @@
+"""Estimates against the truth, as calibrations are fitted to them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pycolmap
+import torch
+
+from mickey_hloc.confidence.fit import Judgement
+from mickey_hloc.geometry.evidence import Evidence
+from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.geometry.vcre import virtual_correspondence_errors
+
+CORRECT_SHARE = 0.1  # of the image diagonal: the VCRE below which a pose is right
+
+
+def judge(
+    estimate: RelativePose, true_cam1_from_cam0: pycolmap.Rigid3d | None, K: np.ndarray, image_size: tuple[int, int]
+) -> Judgement:
+    """One estimate as a row of the table that ``fit_calibration`` takes.
+
+    Args:
+        estimate: what a solver returned, before acceptance.
+        true_cam1_from_cam0: metres; None for photos of different places.
+        K: (3, 3) intrinsics of camera 0. image_size: (width, height) of its image, pixels.
+    """
+    evidence = estimate.evidence or Evidence()
+    if true_cam1_from_cam0 is None or not estimate.has_estimate:
+        return Judgement(evidence, False, true_cam1_from_cam0 is None)
+    error = vcre_px(estimate.estimate, true_cam1_from_cam0, K, image_size)
+    is_correct = error < CORRECT_SHARE * math.hypot(*image_size)
+    squared, sigmas = _against_covariance(estimate, true_cam1_from_cam0)
+    return Judgement(evidence, is_correct, False, squared, sigmas)
+
+
+def vcre_px(pose: pycolmap.Rigid3d, truth: pycolmap.Rigid3d, K: np.ndarray, image_size: tuple[int, int]) -> float:
+    """VCRE of cam1_from_cam0 in the image of camera 0, as the Map-free benchmark computes it."""
+    R, R_gt = (torch.from_numpy(np.array(p.rotation.matrix())) for p in (pose, truth))
+    t, t_gt = (torch.from_numpy(np.array(p.translation)) for p in (pose, truth))
+    K64 = torch.from_numpy(np.asarray(K, dtype=np.float64))
+    return float(virtual_correspondence_errors(R, t, R_gt, t_gt, K64, image_size, min_depth=None))
+
+
+def _against_covariance(estimate: RelativePose, truth: pycolmap.Rigid3d) -> tuple[float | None, float | None]:
+    """d^T C^-1 d of the pose's error d, and the distance's error in standard deviations; None without a covariance."""
+    C = estimate.covariance
+    if not np.isfinite(C).all():
+        return None, None
+    pose = estimate.estimate
+    turn = pycolmap.Rotation3d(truth.rotation.matrix() @ pose.rotation.matrix().T)
+    error = np.concatenate([turn.axis() * turn.angle(), np.asarray(truth.translation) - np.asarray(pose.translation)])
+    try:
+        squared = float(error @ np.linalg.solve(C, error))
+    except np.linalg.LinAlgError:
+        return None, None
+    length = float(np.linalg.norm(pose.translation))
+    std = estimate.distance_68_m[1] - length
+    off = length - float(np.linalg.norm(truth.translation))
+    return squared, off / std if std > 0 else None
