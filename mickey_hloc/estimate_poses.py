@@ -18,11 +18,12 @@ from tqdm import tqdm
 
 from mickey_hloc.depth.sources import get_depth_source
 from mickey_hloc.errors import InputError
+from mickey_hloc.features.base import FAMILY_KEY
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.cameras import read_cameras
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.matches import MatchFile
-from mickey_hloc.io.origin import ORIGIN_KEY, origin_text
+from mickey_hloc.io.origin import ORIGIN_KEY, origin_text, origin_values
 from mickey_hloc.io.pairs import Pair, read_pairs
 from mickey_hloc.io.pose_journal import PoseJournal, combined
 from mickey_hloc.matching.mickey import dual_softmax
@@ -30,7 +31,15 @@ from mickey_hloc.model.stored_constants import SOLVER_KEY
 from mickey_hloc.registry import CheckedOptions, ConfTable, make_options
 from mickey_hloc.solvers import SOLVERS, Solver, get_solver
 from mickey_hloc.two_view.problem import ProblemBuilder, correspondences_for
-from mickey_hloc.two_view.solving import SolvedPair, lacks_input, solve_pairs
+from mickey_hloc.two_view.solving import (
+    Acceptance,
+    SolvedPair,
+    feature_family,
+    find_acceptance,
+    lacks_input,
+    origin_of,
+    solve_pairs,
+)
 from mickey_hloc.two_view.stored import StoredPairs
 
 
@@ -46,6 +55,11 @@ class PoseConf(CheckedOptions):
         depth: spec of the depth source, see ``mickey_hloc.depth``; None: the depths stored with the keypoints.
         depth_options: options of the depth source.
         focal_correction: "depth": MicKey's depth times f / f_train.
+        accept: which estimates become poses: "supported" ones, or "all", ranked by confidence. A refused one stands in
+            the comment of its pair.
+        accept_options: thresholds of "supported", see ``confidence.AcceptanceOptions``.
+        calibration: a file of ``mickey-hloc calibrate``, beside the calibrations of the package.
+        family: of the features, as calibrations know them; None: as the features and matches files say.
         weights: of MicKey, for "descriptors" where the features file does not tell its temperature and dustbin value
             (files made by hloc's own step).
         seed: of the solver's draws; every pair has the same one.
@@ -57,6 +71,10 @@ class PoseConf(CheckedOptions):
     depth: str | None = None
     depth_options: Mapping[str, Any] = field(default_factory=dict)
     focal_correction: Literal["none", "depth", "resize"] = "none"
+    accept: Literal["supported", "all"] = "supported"
+    accept_options: Mapping[str, Any] = field(default_factory=dict)
+    calibration: str | None = None
+    family: str | None = None
     weights: str = "mickey"
     seed: int = 0
 
@@ -154,7 +172,8 @@ def main(
         unusable: dict[Pair, RelativePose] = {}
         done = len(wanted) - len(missing)
         with tqdm(total=len(wanted), initial=done, desc="poses", unit="pair", disable=not progress) as bar:
-            stream = solve_pairs(stored, solver, missing, parsed.seed, num_workers)
+            acceptance = _acceptance(parsed, solver, stored)
+            stream = solve_pairs(stored, solver, missing, parsed.seed, acceptance, num_workers)
             while batch := list(islice(stream, batch_size)):
                 unusable |= {solved.pair: solved.pose for solved in batch if lacks_input(solved.pose)}
                 _store(journal, [solved for solved in batch if solved.pair not in unusable])
@@ -197,6 +216,7 @@ def _origin(conf: PoseConf, solver: Solver, stored: StoredPairs) -> str:
         "depth": conf.depth,
         "depth_options": dict(conf.depth_options),
         "focal_correction": conf.focal_correction,
+        "acceptance": origin_of(_acceptance(conf, solver, stored)),
         "seed": conf.seed,
         "inputs": sorted({str(file.attributes.get(ORIGIN_KEY)) for file in files}),
     }
@@ -204,6 +224,14 @@ def _origin(conf: PoseConf, solver: Solver, stored: StoredPairs) -> str:
     if softmax is not None:
         kept["matcher"] = [float(softmax.temperature), softmax.dustbin_score.item()]
     return origin_text(kept)
+
+
+def _acceptance(conf: PoseConf, solver: Solver, stored: StoredPairs) -> Acceptance:
+    family = conf.family
+    if family is None:
+        matcher = "" if stored.matches is None else str(origin_values(stored.matches.attributes).get("matcher", ""))
+        family = feature_family(str(stored.features[0].attributes.get(FAMILY_KEY, "")), matcher)
+    return find_acceptance(family, solver, conf.accept, conf.accept_options, conf.calibration)
 
 
 def _open(conf: PoseConf, solver: Solver, files: _Files, device: str, stack: ExitStack) -> StoredPairs:

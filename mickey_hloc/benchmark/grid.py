@@ -148,6 +148,7 @@ def combinations(grid: Grid, hloc: str = "hloc") -> list[Combination]:
                     weights=entry.weights,
                     encoder=entry.encoder,
                     hloc=hloc,
+                    accept="all",
                     seed=grid.seed,
                 )
                 paper_depth = "MicKey" if depth == OWN else grid.depths[depth].paper or depth

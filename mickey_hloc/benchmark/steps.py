@@ -131,6 +131,10 @@ def pose_conf(task: PoseTask, parts: Parts, part: str) -> dict[str, Any]:
         "solver": {"name": parts.solver.name, **parts.method.solver_options},
         "correspondences": "descriptors" if parts.on_descriptors else "matches",
         "focal_correction": parts.method.focal_correction,
+        "accept": parts.method.accept,
+        "accept_options": dict(parts.method.accept_options),
+        "calibration": parts.method.calibration,
+        "family": parts.family,
         "seed": parts.method.seed,
     }
     if parts.depth is not None and not needs_sampling(parts):

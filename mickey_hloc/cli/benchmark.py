@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 def add_method_arguments(parser: argparse.ArgumentParser) -> None:
     """The choice of the method, and where it runs."""
-    add_method(parser)
+    add_method(parser, accept="all")
     add_run_arguments(parser)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pycolmap
 import torch
 
+from mickey_hloc.confidence import strength
 from mickey_hloc.geometry import camera_centres, pose_errors, rotation_angle_deg
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.two_view.result import Photo, TwoViewResult
@@ -27,17 +28,20 @@ def pose_as_text(result: TwoViewResult, photos: tuple[Photo, Photo]) -> str:
     counts = f"{pose.num_inliers} of {len(pose.correspondences)} correspondences"
     if not pose.success:
         return f"No pose of {photos[1].name} relative to {photos[0].name}: {pose.reason}\n  seconds       {seconds}"
-    return "\n".join(
-        [
-            f"Pose of {photos[1].name} (cam1) relative to {photos[0].name} (cam0), cam1_from_cam0",
-            f"  qw qx qy qz   {' '.join(f'{q:.6f}' for q in pose.quaternion_wxyz)}",
-            f"  tx ty tz (m)  {' '.join(f'{t:.4f}' for t in pose.t)}",
-            f"  in words      {pose_in_words(pose)}",
-            f"  score         {pose.score:.1f} soft inliers; {counts} agree",
-            f"  confidence    {pose.confidence:.3f}",
-            f"  seconds       {seconds}",
-        ]
-    )
+    low, high = pose.distance_95_m
+    note = f" ({pose.note})" if pose.note else ""
+    lines = [
+        f"Pose of {photos[1].name} (cam1) relative to {photos[0].name} (cam0), cam1_from_cam0",
+        f"  qw qx qy qz   {' '.join(f'{q:.6f}' for q in pose.quaternion_wxyz)}",
+        f"  tx ty tz (m)  {' '.join(f'{t:.4f}' for t in pose.t)}",
+        f"  in words      {pose_in_words(pose)}",
+        f"  score         {pose.score:.1f} soft inliers; {counts} agree",
+        f"  confidence    {pose.confidence:.3f}, {strength(pose.confidence)}"
+        + (f" ({pose.note})" if pose.note else ""),
+        f"  distance      {low:.2f} to {high:.2f} m in 95 of 100 such cases" if np.isfinite(high) else "",
+        f"  seconds       {seconds}",
+    ]
+    return "\n".join(line for line in lines if line)
 
 
 def pose_in_words(pose: RelativePose) -> str:
@@ -75,6 +79,10 @@ def pose_as_dict(result: TwoViewResult) -> dict[str, Any]:
         "rotation_deg": rotation_deg(pose) if found else None,
         "score": pose.score,
         "confidence": pose.confidence,
+        "confidence_note": pose.note,
+        "covariance": pose.covariance.tolist() if found else None,
+        "distance_68_m": list(pose.distance_68_m) if found else None,
+        "distance_95_m": list(pose.distance_95_m) if found else None,
         "inliers": pose.num_inliers,
         "correspondences": len(pose.correspondences),
         "seconds": {stage: round(s, 4) for stage, s in result.seconds.items()},

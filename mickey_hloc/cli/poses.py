@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mickey_hloc.cli.vocabulary import add_depth, add_options, add_output, add_solver, slot_options
+from mickey_hloc.cli.vocabulary import add_acceptance, add_depth, add_options, add_output, add_solver, slot_options
 
 if TYPE_CHECKING:
     from mickey_hloc.geometry.relative_pose import RelativePose
@@ -44,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("none", "depth"),
         help="depth: MicKey's depth times f / f_train, where f is not the focal length of its training",
     )
-    add_options(parser, "the solver, or with depth. in front of the depth source", "max_error_m=0.05")
+    add_acceptance(parser, "supported")
+    add_options(parser, "the solver, or with depth., accept. in front of these", "max_error_m=0.05")
     add_output(parser, "the poses file, or the folder it goes to under the solver's name", "FILE.txt|DIR")
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="pairs between two writings")
     parser.add_argument(
@@ -65,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if args.matches is None and name != "mickey":
         conf["correspondences"] = "descriptors"
     conf |= {"seed": args.seed, "depth_options": options["depth"], "focal_correction": args.focal_correction}
+    conf |= {"accept": args.accept, "accept_options": options["accept"], "calibration": args.calibration}
     conf |= {key: getattr(args, key) for key in ("depth", "weights") if getattr(args, key) is not None}
     path = estimate_poses.main(
         conf,

@@ -34,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, default=Path("submission.zip"), metavar="ZIP", help="default: %(default)s"
     )
+    parser.add_argument("--accept", choices=("supported", "all"), default="all",
+                        help="all: refused estimates as well, ranked by confidence (default: %(default)s)")  # fmt: skip
     parser.add_argument("--confidence", choices=("confidence", "score"), default="confidence",
                         help="which number of the poses file the submission is ranked by")  # fmt: skip
     parser.add_argument("--max-rotation-deg", type=float, default=10.0,
@@ -51,8 +53,10 @@ def run(args: argparse.Namespace) -> int:
     from mickey_hloc.evaluation.assembly import FusionOptions, assemble
     from mickey_hloc.evaluation.submission import write_submission
     from mickey_hloc.evaluation.validation import expected_frames, validate_submission
+    from mickey_hloc.io.poses import with_estimates
 
     poses = _read_all(args.poses)
+    poses = with_estimates(poses) if args.accept == "all" else poses
     scenes = [read_scene(path) for path in find_scenes(args.dataset, args.split, args.scenes)]
     options = FusionOptions(args.max_rotation_deg, args.max_distance_m)
     assembled = assemble(poses, scenes, args.track, args.confidence, options)

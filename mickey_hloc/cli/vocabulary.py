@@ -13,7 +13,7 @@ from mickey_hloc.registry import parse_assignments, tables
 if TYPE_CHECKING:
     from mickey_hloc.two_view.method import Method
 
-_SLOTS = ("feature", "matcher", "depth", "solver")
+_SLOTS = ("feature", "matcher", "depth", "solver", "accept")
 
 
 def add_feature(parser: Any, default: str | None = "mickey") -> None:
@@ -73,6 +73,19 @@ def add_solver(parser: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the solver's draws (default: %(default)s)")
 
 
+def add_acceptance(parser: Any, default: str) -> None:
+    """Which estimates become poses."""
+    parser.add_argument(
+        "--accept",
+        default=default,
+        choices=("supported", "all"),
+        help="supported: refuse weak estimates; all: keep every one, ranked by confidence (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--calibration", metavar="FILE.json", help="of `mickey-hloc calibrate`, beside those of the package"
+    )
+
+
 def add_options(parser: Any, what: str, example: str) -> None:
     """Options by KEY=VALUE."""
     parser.add_argument(
@@ -98,7 +111,7 @@ def add_output(parser: Any, help: str, metavar: str = "DIR", default: Path | Non
     )
 
 
-def add_method(parser: argparse.ArgumentParser) -> None:
+def add_method(parser: argparse.ArgumentParser, accept: str = "supported") -> None:
     """A whole method: feature, matcher, depth, solver and their options."""
     group = parser.add_argument_group("method")
     add_feature(group, default=None)
@@ -112,7 +125,8 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         choices=("none", "depth", "resize"),
         help="of MicKey's depth where the focal length is not that of its training (default: %(default)s)",
     )
-    add_options(group, "the solver, or with feature., matcher., depth. in front of these", "max_error_m=0.05")
+    add_acceptance(group, accept)
+    add_options(group, "the solver, or with feature., matcher., depth., accept. in front of these", "max_error_m=0.05")
     add_hloc(group)
 
 
@@ -140,6 +154,9 @@ def chosen_method(args: argparse.Namespace) -> Method:
         device=args.device,
         focal_correction=args.focal_correction,
         exif_turn=args.exif,
+        accept=args.accept,
+        accept_options=options["accept"],
+        calibration=args.calibration,
         hloc=args.hloc,
         seed=args.seed,
     )

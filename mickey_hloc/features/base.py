@@ -17,6 +17,7 @@ from mickey_hloc.io.image_batches import Preprocessing, Size
 from mickey_hloc.registry import CheckedOptions, Part, options_tag
 
 Arrays = Mapping[str, np.ndarray]
+FAMILY_KEY = "mickey_hloc_family"  # attribute of a features file, see ``Extractor.family``
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,14 @@ class Extractor(Part, ABC):
     @abstractmethod
     def _extract(self, images: Tensor) -> list[dict[str, np.ndarray]]: ...
 
+    @property
+    def family(self) -> str:
+        """What calibrations of the confidence know these features by."""
+        return self.name
+
     def attributes(self) -> dict[str, float | str]:
         """Plain values that the features file should say, e.g. constants that matching needs."""
-        return {}
+        return {FAMILY_KEY: self.family}
 
     def tag(self) -> str:
         """A name for files: what decides the numbers is in it."""

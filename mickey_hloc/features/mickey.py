@@ -84,6 +84,11 @@ class MickeyExtractor(Extractor):
         return preprocessing
 
     @property
+    def family(self) -> str:
+        """The name of the weights; of a file of weights its name, which no calibration of the package knows."""
+        return Path(self.options.weights).stem
+
+    @property
     def default_solver(self) -> str:
         return self.metadata.solver
 
@@ -111,7 +116,7 @@ class MickeyExtractor(Extractor):
 
     def attributes(self) -> dict[str, float | str]:
         matcher, trained = self.model.matcher, self.model.options.training_focal_px
-        constants: dict[str, float | str] = {TEMPERATURE_KEY: float(matcher.temperature)}
+        constants = {**super().attributes(), TEMPERATURE_KEY: float(matcher.temperature)}
         constants |= {DUSTBIN_KEY: matcher.dustbin_score.item(), SOLVER_KEY: self.metadata.solver}
         return constants if trained is None else {**constants, TRAINING_FOCAL_KEY: float(trained)}
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import PIL.Image
 
-from mickey_hloc import extract_features, match_features, pairs_from_sequence
+from mickey_hloc import extract_features, match_features
 from mickey_hloc.errors import InputError
 from mickey_hloc.features import Extractor
 from mickey_hloc.hloc_plugin.confs import track_conf
 from mickey_hloc.hloc_plugin.host import import_step
+from mickey_hloc.io import pairs_from_sequence
 from mickey_hloc.io.image_batches import Preprocessing, image_sizes, list_images
 from mickey_hloc.io.pairs import read_pairs
 from mickey_hloc.matching import Matcher

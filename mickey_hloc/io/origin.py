@@ -15,6 +15,16 @@ def origin_text(values: Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True)
 
 
+def origin_values(attributes: Mapping[str, object]) -> dict[str, Any]:
+    """What a file's attributes say of its making; empty where they say nothing that can be read."""
+    told = attributes.get(ORIGIN_KEY)
+    try:
+        values = json.loads(told) if isinstance(told, str) else {}
+    except json.JSONDecodeError:
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
 def check_origin(found: str | None, wanted: str, path: Path) -> None:
     """Refuse to add to an output that was made otherwise.
 

@@ -1,13 +1,15 @@
 """Poses as text, in the formats of the field; conventions change here and nowhere else.
 
 - ``poses-<conf>.txt``: ``name0 name1 qw qx qy qz tx ty tz score confidence`` of cam1_from_cam0, metres; a failed
-  pair is the comment ``# failed name0 name1: reason`` and never a pose.
+  pair is the comment ``# failed name0 name1: reason`` and never a pose. A refused estimate stands behind the reason:
+  ``[estimate qw qx qy qz tx ty tz score confidence]``; ``with_estimates`` takes these as poses.
 - One pose an image, as hloc's results and Map-free's ``poses.txt``: ``name qw qx qy qz tx ty tz`` of cam_from_world.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from mickey_hloc.io.text import parse_numbers, read_rows, read_text
 
 Pair = tuple[str, str]
 FAILED = "# failed "
+ESTIMATE = " [estimate "  # in the comment of a failed pair: the refused pose, as in a line
 HEADER = "# name0 name1 qw qx qy qz tx ty tz score confidence (cam1_from_cam0, metres)"
 UNIT = 1e-14  # a quaternion whose norm is off by less is normalised
 MAX_NORM_ERROR = 1e-2  # of a quaternion: beyond rounding, something else was meant
@@ -71,7 +74,10 @@ def format_pair(name0: str, name1: str, pose: RelativePose) -> str:
     """
     _check_names(name0, name1)
     if not pose.success:
-        return f"{FAILED}{name0} {name1}: {' '.join(pose.reason.split()) or 'no reason given'}"
+        reason = " ".join(pose.reason.split()) or "no reason given"
+        refused = [*wxyz_from_rigid3d(pose.estimate), pose.score, pose.confidence]
+        estimate = f"{ESTIMATE}{format_numbers(refused)}]" if np.isfinite(refused).all() else ""
+        return f"{FAILED}{name0} {name1}: {reason}{estimate}"
     values = np.array([*wxyz_from_rigid3d(pose.cam1_from_cam0), pose.score, pose.confidence])
     if not np.isfinite(values).all():
         raise InputError(
@@ -113,12 +119,27 @@ def read_poses(path: Path) -> dict[Pair, RelativePose]:
     return poses
 
 
+def with_estimates(poses: Mapping[Pair, RelativePose]) -> dict[Pair, RelativePose]:
+    """The same pairs with refused estimates as poses, for benchmarks that rank all estimates by their confidence."""
+    return {
+        pair: replace(pose, success=True, cam1_from_cam0=pose.estimate, reason="")
+        if not pose.success and pose.has_estimate
+        else pose
+        for pair, pose in poses.items()
+    }
+
+
 def _parse_failure(line: str, where: str) -> tuple[Pair, RelativePose]:
     names, separator, reason = line[len(FAILED) :].partition(": ")
     fields = names.split()
     if not separator or len(fields) != 2:
         raise InputError(f"{where}: expected '{FAILED}name0 name1: reason'.")
-    return (fields[0], fields[1]), RelativePose.failure(reason.strip())
+    reason, refused, numbers = reason.partition(ESTIMATE)
+    failure = RelativePose.failure(reason.strip())
+    if refused:
+        pose = _parse_pair([*fields, *numbers.strip().rstrip("]").split()], where)[1]
+        failure = replace(failure, estimate=pose.cam1_from_cam0, score=pose.score, confidence=pose.confidence)
+    return (fields[0], fields[1]), failure
 
 
 def _parse_pair(fields: list[str], where: str) -> tuple[Pair, RelativePose]:

@@ -24,7 +24,7 @@ from mickey_hloc.model.matching import DualSoftmax
 from mickey_hloc.model.mickey import MetricKeypoints
 from mickey_hloc.solvers import Solver
 from mickey_hloc.two_view.problem import ProblemBuilder, correspondences_for
-from mickey_hloc.two_view.solving import solve_pair
+from mickey_hloc.two_view.solving import find_acceptance, solve_pair
 
 # Keypoints with at least the median of the positive scores: the half that the network would rather use.
 CONFIDENT_QUANTILE = 0.5
@@ -73,7 +73,8 @@ def estimate_pose(
                 softmax, torch.from_numpy(found[0].descriptors), torch.from_numpy(found[1].descriptors)
             )
         matches = matches_of_partners(partners.numpy(), scores.numpy())
-    return solve_pair(builder, solver, data0, data1, matches, seed)[1]
+    acceptance = find_acceptance("", solver, "all", {})
+    return solve_pair(builder, solver, data0, data1, matches, seed, acceptance)[1]
 
 
 _NO_SIZE = (0, 0)

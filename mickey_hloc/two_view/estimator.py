@@ -98,7 +98,9 @@ class TwoViewEstimator:
                 for photo, found in zip(photos, features, strict=True)
             )
         with _timed(seconds, "solver"):
-            problem, pose = solve_pair(self.builder, self.parts.solver, view0, view1, matches, seed)
+            problem, pose = solve_pair(
+                self.builder, self.parts.solver, view0, view1, matches, seed, self.parts.acceptance
+            )
         return TwoViewResult(pose, problem, features, seconds)
 
     def match(self, photos: Sequence[Photo]) -> tuple[tuple[Arrays, Arrays, Matches | None], dict[str, float]]:

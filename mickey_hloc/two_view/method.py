@@ -18,6 +18,7 @@ from mickey_hloc.matching.mickey import DualSoftmaxMatcher
 from mickey_hloc.pair_models import PAIR_MODELS, VISMATCH_PREFIX, PairModel
 from mickey_hloc.registry import CheckedOptions, UnknownNameError, is_dotted_path, unknown_name
 from mickey_hloc.solvers import SOLVERS, Solver
+from mickey_hloc.two_view.solving import Acceptance, feature_family, find_acceptance
 
 _MATCHING_FILES = (".h5", ".hdf5")
 
@@ -41,6 +42,9 @@ class Method(CheckedOptions):
         focal_correction: for MicKey's depth: "depth" multiplies it by f / f_train, "resize" resizes the images so that
             their focal length becomes that of the training.
         exif_turn: photos that their EXIF orientation turns: "refuse" them, or "ignore" it and use the stored pixels.
+        accept: which estimates become poses: "supported" ones, or "all", ranked by confidence.
+        accept_options: thresholds of "supported", see ``confidence.AcceptanceOptions``.
+        calibration: a file of ``mickey-hloc calibrate``, beside the calibrations of the package.
         hloc: the hloc that runs what is not ours.
         seed: of the solver's draws; the same seed gives the same pose.
 
@@ -69,6 +73,9 @@ class Method(CheckedOptions):
     device: str | None = None
     focal_correction: Literal["none", "depth", "resize"] = "none"
     exif_turn: Literal["refuse", "ignore"] = "refuse"
+    accept: Literal["supported", "all"] = "supported"
+    accept_options: Mapping[str, Any] = field(default_factory=dict)
+    calibration: str | None = None
     hloc: str = "hloc"
     seed: int = 0
 
@@ -226,6 +233,20 @@ class Parts:
         return self.extractor is not None and self.matcher is None
 
     @property
+    def family(self) -> str:
+        """What calibrations know the features and matches by, e.g. "small", "sift", "disk+lightglue"."""
+        if self.pair_model is not None:
+            return self.pair_model.name
+        family = "" if self.extractor is None else self.extractor.family
+        return feature_family(family, "" if self.matcher is None else self.matcher.name)
+
+    @cached_property
+    def acceptance(self) -> Acceptance:
+        """How estimates become poses."""
+        m = self.method
+        return find_acceptance(self.family, self.solver, m.accept, m.accept_options, m.calibration)
+
+    @property
     def depth_tag(self) -> str:
         """The depth source in names of files."""
         options = [_file_safe(f"{key}{value}") for key, value in sorted(self.method.depth_options.items())]
@@ -239,7 +260,10 @@ class Parts:
         """The method in names of folders and files."""
         made_by = [part.tag() for part in (self.extractor, self.matcher, self.pair_model) if part is not None]
         options = [f"{key}{value}" for key, value in sorted(self.method.solver_options.items())]
-        more = [f"focal-{self.method.focal_correction}"] if self.method.focal_correction != "none" else []
+        accepted = [f"accept.{key}{value}" for key, value in sorted(self.method.accept_options.items())]
+        accepted += ["supported"] if self.method.accept == "supported" else []
+        focal = [f"focal-{self.method.focal_correction}"] if self.method.focal_correction != "none" else []
+        more = [*accepted, *focal]
         seed = [f"seed{self.method.seed}"] if self.method.seed else []
         solver = "-".join(_file_safe(tag) for tag in [self.solver.name, *options, *more, *seed])
         return "+".join([*made_by, self.depth_tag, solver])

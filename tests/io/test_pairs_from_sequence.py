@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mickey_hloc import pairs_from_sequence
 from mickey_hloc.errors import InputError
+from mickey_hloc.io import pairs_from_sequence
 from mickey_hloc.io.pairs import read_pairs
-from mickey_hloc.pairs_from_sequence import sequential_pairs
+from mickey_hloc.io.pairs_from_sequence import sequential_pairs
 
 
 def test_numbers_are_numbers_and_folders_stay_apart(tmp_path: Path) -> None:
