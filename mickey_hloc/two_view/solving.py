@@ -8,13 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
-import numpy as np
-import torch
-
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.pairs import Pair
 from mickey_hloc.solvers import PoseProblem, Solver
+from mickey_hloc.solvers.base import BREAKDOWNS
 from mickey_hloc.two_view.problem import Matches, ProblemBuilder, ViewData
 from mickey_hloc.two_view.stored import StoredPairs
 
@@ -49,7 +47,7 @@ def solve(solver: Solver, problem: PoseProblem, seed: int) -> RelativePose:
     """The pose of a problem; numbers that a solver breaks down on cost this pair only."""
     try:
         return solver.solve(problem, seed)
-    except (torch.linalg.LinAlgError, np.linalg.LinAlgError, ArithmeticError) as error:  # type: ignore[attr-defined]
+    except BREAKDOWNS as error:
         return RelativePose.failure(f"the solver broke down on these numbers ({str(error).splitlines()[0]})")
 
 
