@@ -22,8 +22,8 @@ from mickey_hloc.cli.pose import load_photos
 from mickey_hloc.datasets.mapfree import find_scenes, read_scene
 from mickey_hloc.geometry import backproject, pose_errors, project, transform, virtual_correspondence_errors
 from mickey_hloc.geometry.rigid import skew
-from mickey_hloc.solvers import PoseProblem, Solver, View, get_solver
 from mickey_hloc.registry import parse_assignments
+from mickey_hloc.solvers import PoseProblem, Solver, View, get_solver
 from mickey_hloc.two_view.estimator import TwoViewEstimator
 from mickey_hloc.two_view.method import Method
 

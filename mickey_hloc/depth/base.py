@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -16,14 +15,9 @@ from mickey_hloc.errors import InputError, PartError
 from mickey_hloc.io.checksum import sha256
 from mickey_hloc.io.features import LearnedFocal
 from mickey_hloc.io.images import read_image_size
-from mickey_hloc.registry import CheckedOptions, Part
+from mickey_hloc.registry import Part
 
 S = TypeVar("S", bound="DepthSource")
-
-
-@dataclass(frozen=True)
-class NoOptions(CheckedOptions):
-    """Of sources that have no options."""
 
 
 class DepthSource(Part, ABC):
@@ -44,7 +38,6 @@ class DepthSource(Part, ABC):
     """
 
     kind = "depth source"
-    Options: ClassVar[type] = NoOptions
     without_effect: ClassVar[frozenset[str]] = frozenset()  # options that leave all numbers as they are
     costly: ClassVar[bool] = False  # whether asking again only to compare is too expensive
 

@@ -19,8 +19,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         InputError: no ``KEY=VALUE``, no yaml, or a key that is both a value and a group of values.
 
     Example:
-        >>> parse_assignments(["max_error_m=0.05", "feature.max_keypoints=2048", "feature.preprocessing.resize_max=640"])
-        {'max_error_m': 0.05, 'feature': {'max_keypoints': 2048, 'preprocessing': {'resize_max': 640}}}
+        >>> parse_assignments(["max_error_m=0.05", "feature.max_keypoints=2048", "feature.preprocessing.resize_max=64"])
+        {'max_error_m': 0.05, 'feature': {'max_keypoints': 2048, 'preprocessing': {'resize_max': 64}}}
     """
     values: dict[str, Any] = {}
     for assignment in assignments:

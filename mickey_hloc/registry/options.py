@@ -73,6 +73,11 @@ class CheckedOptions:
                 object.__setattr__(self, field.name, converted)
 
 
+@dataclasses.dataclass(frozen=True)
+class NoOptions(CheckedOptions):
+    """Of parts that have no options."""
+
+
 def require(options: object, name: str, holds: bool, what: str) -> None:
     """Raise unless an option has a value that makes sense.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from mickey_hloc.errors import PartError
-from mickey_hloc.registry.options import make_options
+from mickey_hloc.registry.options import NoOptions, make_options
 from mickey_hloc.registry.users_code import users_code
 
 P = TypeVar("P", bound="Part")
@@ -21,7 +21,7 @@ P = TypeVar("P", bound="Part")
 class Part:
     """Base of extractors, matchers, pair models, depth sources and solvers.
 
-    A subclass defines ``Options``, a frozen dataclass whose defaults are the part's defaults. Weights are loaded when
+    A subclass may define ``Options``, a frozen dataclass whose defaults are the part's defaults. Weights are loaded when
     they are first needed, so that making a part is cheap.
 
     Attributes:
@@ -34,11 +34,11 @@ class Part:
     """
 
     kind: ClassVar[str] = "part"
-    Options: ClassVar[type]
+    Options: ClassVar[type] = NoOptions
     without_effect: ClassVar[frozenset[str]] = frozenset({"device"})  # options that leave all numbers as they are
 
     def __init__(self, **options: Any) -> None:
-        if not dataclasses.is_dataclass(getattr(self, "Options", None)):
+        if not dataclasses.is_dataclass(self.Options):
             raise self.broken("must define Options, a frozen dataclass")
         self.options: Any = make_options(self.Options, options, where=f"{self.kind} {type(self).__name__}")
         self.name: str = type(self).__name__
