@@ -21,8 +21,8 @@ P = TypeVar("P", bound="Part")
 class Part:
     """Base of extractors, matchers, pair models, depth sources and solvers.
 
-    A subclass may define ``Options``, a frozen dataclass whose defaults are the part's defaults. Weights are loaded when
-    they are first needed, so that making a part is cheap.
+    A subclass may define ``Options``, a frozen dataclass whose defaults are the part's defaults. Weights are loaded
+    when they are first needed, so that making a part is cheap.
 
     Attributes:
         name: the name by which the part was asked for; its class's name where it was made without its slot.
