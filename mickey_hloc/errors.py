@@ -13,5 +13,9 @@ class WeightsError(InputError):
     """A checkpoint that cannot be found, trusted, downloaded or loaded."""
 
 
+class PartError(MickeyHlocError, TypeError):
+    """A part that breaks its contract, or breaks down; the message names its class and what is wrong with it."""
+
+
 class MissingDependencyError(MickeyHlocError, ImportError):
     """An optional package is needed; the message has the install line."""

@@ -28,7 +28,7 @@ from mickey_hloc.io.pairs import Pair, read_pairs
 from mickey_hloc.io.pose_journal import PoseJournal, combined
 from mickey_hloc.matching.mickey import dual_softmax
 from mickey_hloc.model.stored_constants import SOLVER_KEY
-from mickey_hloc.registry import CheckedOptions, ConfTable, make_options
+from mickey_hloc.registry import CheckedOptions, ConfTable, file_safe, make_options
 from mickey_hloc.solvers import SOLVERS, Solver, get_solver
 from mickey_hloc.two_view.problem import ProblemBuilder, correspondences_for
 from mickey_hloc.two_view.solving import (
@@ -96,7 +96,7 @@ def get_conf(name: str, **options: Any) -> dict[str, Any]:
     if name == "mickey":
         return {**get_conf("probabilistic", **options), "output": "poses-mickey", "correspondences": "descriptors"}
     SOLVERS.create(name, **options)
-    return {"output": f"poses-{name}", "solver": {"name": name, **options}}
+    return {"output": f"poses-{file_safe(name)}", "solver": {"name": name, **options}}
 
 
 def default_solver(features: Path, matches: Path | None) -> str:

@@ -36,8 +36,7 @@ def pose_as_text(result: TwoViewResult, photos: tuple[Photo, Photo]) -> str:
         f"  tx ty tz (m)  {' '.join(f'{t:.4f}' for t in pose.t)}",
         f"  in words      {pose_in_words(pose)}",
         f"  score         {pose.score:.1f} soft inliers; {counts} agree",
-        f"  confidence    {pose.confidence:.3f}, {strength(pose.confidence)}"
-        + (f" ({pose.note})" if pose.note else ""),
+        f"  confidence    {pose.confidence:.3f}, {strength(pose.confidence)}{note}",
         f"  distance      {low:.2f} to {high:.2f} m in 95 of 100 such cases" if np.isfinite(high) else "",
         f"  seconds       {seconds}",
     ]

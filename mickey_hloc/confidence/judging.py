@@ -49,8 +49,10 @@ def _against_covariance(estimate: RelativePose, truth: pycolmap.Rigid3d) -> tupl
     if not np.isfinite(C).all():
         return None, None
     pose = estimate.estimate
-    turn = pycolmap.Rotation3d(truth.rotation.matrix() @ pose.rotation.matrix().T)
-    error = np.concatenate([turn.axis() * turn.angle(), np.asarray(truth.translation) - np.asarray(pose.translation)])
+    *v, w = pycolmap.Rotation3d(truth.rotation.matrix() @ pose.rotation.matrix().T).quat
+    sine = float(np.linalg.norm(v))
+    turn = np.array(v) * (2 * np.arctan2(sine, w) / sine if sine > 0 else 2.0)  # axis times angle
+    error = np.concatenate([turn, np.asarray(truth.translation) - np.asarray(pose.translation)])
     try:
         squared = float(error @ np.linalg.solve(C, error))
     except np.linalg.LinAlgError:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
 from mickey_hloc.depth.table import name_of, written_as
-from mickey_hloc.errors import InputError
+from mickey_hloc.errors import InputError, PartError
 from mickey_hloc.io.checksum import sha256
 from mickey_hloc.io.features import LearnedFocal
 from mickey_hloc.io.images import read_image_size
-from mickey_hloc.registry import CheckedOptions, Part
+from mickey_hloc.registry import Part
 
-
-@dataclass(frozen=True)
-class NoOptions(CheckedOptions):
-    """Of sources that have no options."""
+S = TypeVar("S", bound="DepthSource")
 
 
 class DepthSource(Part, ABC):
@@ -42,9 +38,8 @@ class DepthSource(Part, ABC):
     """
 
     kind = "depth source"
-    Options: ClassVar[type] = NoOptions
-    costly: ClassVar[bool] = False  # whether asking again only to compare is too expensive
     without_effect: ClassVar[frozenset[str]] = frozenset()  # options that leave all numbers as they are
+    costly: ClassVar[bool] = False  # whether asking again only to compare is too expensive
 
     def __init__(
         self, argument: str = "", /, image_dir: Path | None = None, features: Path | None = None, **options: Any
@@ -53,6 +48,9 @@ class DepthSource(Part, ABC):
         self.argument = argument
         self.image_dir = None if image_dir is None else Path(image_dir)
         self.features = None if features is None else Path(features)
+
+    def _made_with(self: S, **options: Any) -> S:
+        return type(self)(self.argument, image_dir=self.image_dir, features=self.features, **options)
 
     @property
     def spec(self) -> str:
@@ -71,12 +69,15 @@ class DepthSource(Part, ABC):
 
         Raises:
             InputError: the source has nothing for this image, or its file cannot be used.
+            PartError: the source gave something else, or has a bug.
         """
         if keypoints.ndim != 2 or keypoints.shape[1] != 2:
             raise ValueError(f"keypoints must have shape (N, 2), got {tuple(keypoints.shape)}")
-        depths = self._checked(self._depths(image_name, keypoints), "depths", image_name).to(keypoints.device)
+        with self.running():
+            given = self._depths(image_name, keypoints)
+        depths = self._checked(given, "depths", image_name).to(keypoints.device)
         if depths.shape != keypoints.shape[:1]:
-            raise InputError(
+            raise PartError(
                 f"Depth source '{self.spec}' gave depths of shape {tuple(depths.shape)} for the {len(keypoints)} "
                 f"keypoints of image '{image_name}'; {type(self).__name__}._depths must give one for each."
             )
@@ -88,16 +89,17 @@ class DepthSource(Part, ABC):
         None where the source has no whole map of an image.
 
         Raises:
-            InputError: as ``depths``.
+            InputError, PartError: as ``depths``.
         """
-        found = self._depth_map(image_name)
+        with self.running():
+            found = self._depth_map(image_name)
         if found is None:
             return None
         depth_map = self._checked(found, "a depth map", image_name)
         size = self._stored_size(image_name)
         if depth_map.ndim != 2 or depth_map.numel() == 0 or (size and tuple(depth_map.shape) != size[::-1]):
             where = f"image '{image_name}'" + (f" of {size[0]}x{size[1]} pixels" if size else "")
-            raise InputError(
+            raise PartError(
                 f"Depth source '{self.spec}' gave a depth map of shape {tuple(depth_map.shape)} for {where}; it must "
                 "be (height, width) of the image."
             )
@@ -167,7 +169,7 @@ class DepthSource(Part, ABC):
         try:
             return as_metres(values)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise InputError(
+            raise PartError(
                 f"Depth source '{self.spec}' gave {what} of type {type(values).__name__} for image '{image_name}'; it "
                 "must be a tensor of numbers."
             ) from error

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.depth.sampling import resize_depth_map, sample_depth_map, sample_truncated
-from mickey_hloc.errors import InputError
+from mickey_hloc.errors import InputError, PartError
 from mickey_hloc.io.images import read_image_size
 from mickey_hloc.registry import CheckedOptions, require
 
@@ -75,7 +75,7 @@ class DenseDepthSource(DepthSource):
         image_size = read_image_size(self.image_path(image_name))
         depth_map = self._checked(self._load_map(image_name, image_size), "a depth map", image_name)
         if depth_map.ndim != 2 or depth_map.numel() == 0:
-            raise InputError(
+            raise PartError(
                 f"Depth source '{self.spec}' gave a depth map of shape {tuple(depth_map.shape)} for image "
                 f"'{image_name}'; {type(self).__name__}._load_map must give (height, width)."
             )

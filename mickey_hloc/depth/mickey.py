@@ -79,6 +79,10 @@ class MickeyDepth(DepthSource):
         else:
             raise self._needs("a features file of MicKey: write mickey:<features.h5>")
 
+    def _made_with(self, **options: Any) -> MickeyDepth:
+        source = self.source if isinstance(self.source, Mapping) else self.argument
+        return type(self)(source, image_dir=self.image_dir, features=self.features, **options)
+
     @property
     def training_focal_px(self) -> float | None:
         if isinstance(self.source, Mapping):

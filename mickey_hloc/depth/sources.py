@@ -12,6 +12,7 @@ from mickey_hloc.depth.table import OWN_SPEC, SPECS, TARGETS
 from mickey_hloc.errors import InputError
 from mickey_hloc.registry import Registry
 from mickey_hloc.registry.slots import is_dotted_path
+from mickey_hloc.registry.users_code import users_code
 
 DEPTH_SOURCES: Registry[DepthSource] = Registry("depth source", DepthSource, TARGETS)
 
@@ -31,6 +32,8 @@ def get_depth_source(
     Raises:
         InputError: an unknown name or option (the message lists the known ones), a bad argument, or something needed
             that is not given.
+        MissingDependencyError: the source needs a package that is not installed.
+        PartError: a class of your own that cannot be used.
 
     Example:
         >>> import torch
@@ -38,7 +41,9 @@ def get_depth_source(
         tensor([1.5000, 1.5000])
     """
     name, argument = split_spec(spec)
-    return DEPTH_SOURCES.get(name)(argument, image_dir=image_dir, features=features, **options)
+    cls = DEPTH_SOURCES.get(name)
+    with users_code(cls, DEPTH_SOURCES.kind):
+        return cls(argument, image_dir=image_dir, features=features, **options)
 
 
 def split_spec(spec: str) -> tuple[str, str]:

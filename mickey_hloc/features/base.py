@@ -12,12 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mickey_hloc.errors import InputError
 from mickey_hloc.io.features import PER_KEYPOINT
 from mickey_hloc.io.image_batches import Preprocessing, Size
 from mickey_hloc.registry import CheckedOptions, Part, options_tag
 
 Arrays = Mapping[str, np.ndarray]
 FAMILY_KEY = "mickey_hloc_family"  # attribute of a features file, see ``Extractor.family``
+SHOWN_PREPROCESSING = ("preprocessing.globs", "preprocessing.resize_max")  # chooses images; stands in the tag itself
+_FINITE = frozenset({"keypoints", "descriptors", *PER_KEYPOINT}) - {"depths"}
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,13 @@ class ExtractorOptions(CheckedOptions):
 
 
 class Extractor(Part, ABC):
-    """Base of the extractors. A subclass defines ``Options`` (derived from ``ExtractorOptions``), the ``datasets`` it
-    makes besides keypoints, and ``_extract``; this class checks what it returns.
+    """Base of the extractors. A subclass defines ``_extract``, its ``Options`` (derived from ``ExtractorOptions``) and
+    the ``datasets`` it makes besides keypoints; this class checks what it returns.
     """
 
     kind = "feature"
-    datasets: ClassVar[frozenset[str]]
+    Options: ClassVar[type] = ExtractorOptions
+    datasets: ClassVar[frozenset[str]] = frozenset()
     default_matcher: ClassVar[str | None] = None  # the matcher that suits these features, where there is one
 
     @property
@@ -48,8 +52,7 @@ class Extractor(Part, ABC):
     @cached_property
     def preprocessing(self) -> Preprocessing:
         """How images are read and resized, with nothing left to look up."""
-        preprocessing: Preprocessing = self.options.preprocessing
-        return preprocessing
+        return chosen_preprocessing(self)
 
     def network_size(self, image_size: Size, focal_px: float | None = None) -> Size:
         """(width, height) at which the network sees an image of that size and, where known, focal length (pixels)."""
@@ -68,11 +71,13 @@ class Extractor(Part, ABC):
 
         Raises:
             InputError: images of this size cannot be processed.
-            TypeError: the extractor returned something else.
+            PartError: the extractor returned something else, or has a bug.
         """
-        found = self._extract(images)
-        if len(found) != len(images):
-            raise TypeError(f"{type(self).__name__} returned {len(found)} results for {len(images)} images")
+        with self.running():
+            found = self._extract(images)
+        if not isinstance(found, (list, tuple)) or len(found) != len(images):
+            what = f"{len(found)} results" if isinstance(found, (list, tuple)) else type(found).__name__
+            raise self.broken(f"returned {what} for {len(images)} images, but must return a list with one for each")
         blank = (images == images[..., :1, :1]).flatten(1).all(dim=1)
         return [self._checked(arrays, bool(empty)) for arrays, empty in zip(found, blank, strict=True)]
 
@@ -90,34 +95,64 @@ class Extractor(Part, ABC):
 
     def tag(self) -> str:
         """A name for files: what decides the numbers is in it."""
-        size = self.preprocessing.resize_max
-        options = options_tag(self, ignored=("preprocessing", "device"))
-        return "-".join([self.file_name, *options, "full" if size is None else f"r{size}"])
+        return image_part_tag(self, self.preprocessing)
 
     def identity(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self.options).items() if k not in ("preprocessing", "device")}
+        """As of every part; ``preprocessing``, which the caller may change, is told apart from it."""
+        return {key: value for key, value in super().identity().items() if key != "preprocessing"}
 
-    def _checked(self, arrays: Mapping[str, np.ndarray], empty: bool) -> dict[str, np.ndarray]:
-        who = type(self).__name__
-        keypoints = np.asarray(arrays["keypoints"]) if "keypoints" in arrays else None
-        if keypoints is None or keypoints.ndim != 2 or keypoints.shape[1] != 2 or not np.isfinite(keypoints).all():
-            raise TypeError(f"{who} must return finite keypoints of shape (N, 2)")
-        lacking = sorted(self.datasets - set(arrays))
+    def _checked(self, arrays: Any, empty: bool) -> dict[str, np.ndarray]:
+        """The arrays of an image as float32, all of them cut to no keypoints where it is ``empty``."""
+        if not isinstance(arrays, Mapping):
+            raise self.broken(f"returned {type(arrays).__name__} for an image, but must return its arrays by name")
+        lacking = sorted(({"keypoints"} | self.datasets) - set(arrays))
         if lacking:
-            raise TypeError(f"{who} promises {', '.join(lacking)}, but did not return it")
-        checked = {}
-        for key, value in arrays.items():
-            array = np.asarray(value, dtype=np.float32)
-            per_keypoint = key in PER_KEYPOINT or key == "keypoints"
-            count = array.shape[0] if per_keypoint and array.ndim else array.shape[-1] if key == "descriptors" else None
-            if count is not None and count != len(keypoints):
-                raise TypeError(f"{who} returned {count} {key} for {len(keypoints)} keypoints")
-            if empty and count is not None:
-                array = array[:0] if per_keypoint else array[:, :0]
-            checked[key] = array
-        if "descriptors" in checked and not np.isfinite(checked["descriptors"]).all():
-            raise TypeError(f"{who} returned descriptors that are not finite")
+            raise self.broken(f"promises {', '.join(lacking)}, but did not return it")
+        checked = {key: self._array(key, value) for key, value in arrays.items()}
+        count = len(checked["keypoints"]) if checked["keypoints"].ndim else 0
+        expected = {"keypoints": (count, 2), **dict.fromkeys(PER_KEYPOINT, (count,))}
+        for key, array in checked.items():
+            shape = (*array.shape[:1], count) if key == "descriptors" else expected.get(key, array.shape)
+            if array.shape != shape or (key == "descriptors" and array.ndim != 2):
+                wanted = ("D", count) if key == "descriptors" else ("N", 2) if key == "keypoints" else shape
+                told = ", ".join(map(str, wanted)) + ("," if len(wanted) == 1 else "")
+                raise self.broken(f"returned {key} of shape {array.shape}, but it must be ({told})")
+            if key in _FINITE and not np.isfinite(array).all():
+                raise self.broken(f"returned {key} that are not finite")
+        if empty:
+            return {k: a[:, :0] if k == "descriptors" else a[:0] if k in expected else a for k, a in checked.items()}
         return checked
+
+    def _array(self, key: str, value: Any) -> np.ndarray:
+        try:
+            with np.errstate(over="ignore"):
+                return np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise self.broken(f"returned {key} of type {type(value).__name__}, but it must be an array") from error
+
+
+def chosen_preprocessing(part: Part) -> Preprocessing:
+    """The ``preprocessing`` of a part's options.
+
+    Raises:
+        InputError: it is left to the training of a part that has none.
+        PartError: the options have none.
+    """
+    preprocessing = getattr(part.options, "preprocessing", None)
+    if not isinstance(preprocessing, Preprocessing):
+        raise part.broken("has options without preprocessing: derive them from the Options of its base class")
+    if isinstance(preprocessing.resize_max, str):
+        raise InputError(
+            f"The {part.kind} {part.name} does not say on which size it was trained: give resize_max in pixels or null."
+        )
+    return preprocessing
+
+
+def image_part_tag(part: Part, preprocessing: Preprocessing) -> str:
+    """A name for files of what a part makes from images: its name, what differs from its usual options, the size."""
+    size = preprocessing.resize_max
+    options = options_tag(part, ignored=SHOWN_PREPROCESSING)
+    return "-".join([part.file_name, *options, "full" if size is None else f"r{size}"])
 
 
 def describe_images(

@@ -13,18 +13,19 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.features.base import Extractor, ExtractorOptions
+from mickey_hloc.features.base import SHOWN_PREPROCESSING, Extractor, ExtractorOptions
 from mickey_hloc.io.checksum import sha256
 from mickey_hloc.io.features import TRAINING_FOCAL_KEY
 from mickey_hloc.io.image_batches import Preprocessing, Size
 from mickey_hloc.model.mickey import MicKey
 from mickey_hloc.model.stored_constants import DUSTBIN_KEY, SOLVER_KEY, TEMPERATURE_KEY
-from mickey_hloc.registry import file_safe
+from mickey_hloc.registry import file_safe, options_tag
 from mickey_hloc.weights.metadata import ModelMetadata, read_metadata
 from mickey_hloc.weights.named import resolve
 
 DEFAULT_WEIGHTS = "mickey"
 TRAINED: Literal["trained"] = "trained"
+_SHOWN = ("weights", "encoder", "precision", "focal_correction")  # stand in the tag themselves
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,6 @@ class MickeyExtractor(Extractor):
     Options = MickeyOptions
     datasets: ClassVar[frozenset[str]] = frozenset({"descriptors", "keypoint_scores", "depths"})
     default_matcher = "mickey"
-
-    def __init__(self, **options: Any) -> None:
-        preprocessing = options.get("preprocessing")
-        if isinstance(preprocessing, dict) and "resize_max" not in preprocessing:  # a change of something else
-            options["preprocessing"] = {"resize_max": TRAINED, **preprocessing}
-        super().__init__(**options)
 
     @cached_property
     def model(self) -> MicKey:
@@ -123,7 +118,8 @@ class MickeyExtractor(Extractor):
     def tag(self) -> str:
         """Weights, their encoder, size and precision; a file of weights also by a part of its checksum."""
         o: MickeyOptions = self.options
-        tags = [weights_tag(o.weights), *([] if o.encoder is None else [file_safe(Path(o.encoder).stem)])]
+        tags = [weights_tag(o.weights), *([] if o.encoder is None else [_file_tag(o.encoder)])]
+        tags += options_tag(self, ignored=(*SHOWN_PREPROCESSING, *_SHOWN))
         if o.focal_correction == "resize":
             tags.append("focal")
         else:
@@ -134,7 +130,10 @@ class MickeyExtractor(Extractor):
 
 def weights_tag(weights: str) -> str:
     """Weights in names of files: a name as it is; a file also by its bytes, as training writes to one path again."""
-    path = Path(weights)
-    name = file_safe(path.stem if path.is_file() else weights)
-    name = name if name.startswith("mickey") else f"mickey-{name}"
-    return f"{name}-{sha256(path)[:8]}" if path.is_file() else name
+    tag = _file_tag(weights)
+    return tag if tag.startswith("mickey") else f"mickey-{tag}"
+
+
+def _file_tag(name: str) -> str:
+    path = Path(name)
+    return f"{file_safe(path.stem)}-{sha256(path)[:8]}" if path.is_file() else file_safe(name)

@@ -19,7 +19,7 @@ from mickey_hloc.hloc_plugin.models import load_hloc_model, needs_features
 from mickey_hloc.io.image_batches import Preprocessing
 from mickey_hloc.matching.base import Matcher, StoredFeatures
 from mickey_hloc.model.device import default_device
-from mickey_hloc.pair_models.base import PairMatches, PairModel
+from mickey_hloc.pair_models.base import PairMatches, PairModel, whole_multiples
 from mickey_hloc.registry import CheckedOptions, Part, Preset, file_safe, make_options, unknown_name
 
 _STEPS = {"feature": "extract_features", "matcher": "match_features", "pair model": "match_dense"}
@@ -196,13 +196,16 @@ class HostedPairModel(_Hosted, PairModel):
         return self._preprocessing()
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        multiple = int(self.conf.get("preprocessing", {}).get("dfactor", 8))
-        width, height = (max(s // multiple, 1) * multiple for s in self.preprocessing.network_size(image_size))
-        return width, height
+        return whole_multiples(self.preprocessing.network_size(image_size), self.size_multiple)
+
+    @property
+    def size_multiple(self) -> int:
+        """The sides of images become multiples of it, pixels."""
+        return int(self.conf.get("preprocessing", {}).get("dfactor", 8))
+
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity(), "size_multiple": self.size_multiple}
 
     def _match(self, image0: Tensor, image1: Tensor) -> PairMatches:
         found = self.model({"image0": image0[None].to(self.device), "image1": image1[None].to(self.device)})
         return PairMatches(found["keypoints0"], found["keypoints1"], found["scores"])
-
-    def identity(self) -> dict[str, Any]:
-        return {**super().identity(), "dfactor": self.conf["preprocessing"].get("dfactor")}

@@ -37,6 +37,7 @@ class DualSoftmaxMatcher(Matcher):
     """For MicKey's features."""
 
     Options = DualSoftmaxOptions
+    needs = frozenset({"descriptors"})
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

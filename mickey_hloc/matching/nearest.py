@@ -30,6 +30,7 @@ class NearestNeighbourMatcher(Matcher):
     """For descriptors of unit length."""
 
     Options = NearestOptions
+    needs = frozenset({"descriptors"})
 
     def _match(self, features0: StoredFeatures, features1: StoredFeatures) -> tuple[Tensor, Tensor]:
         device = default_device()

@@ -11,9 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mickey_hloc.features.base import to_original_image
+from mickey_hloc.features.base import chosen_preprocessing, image_part_tag, to_original_image
 from mickey_hloc.io.image_batches import Preprocessing, prepare_image
-from mickey_hloc.registry import CheckedOptions, Part, options_tag, require
+from mickey_hloc.matching.base import checked_scores
+from mickey_hloc.registry import CheckedOptions, Part, require
+
+_DEPTHS = frozenset({"depths0", "depths1"})
 
 
 @dataclass(frozen=True)
@@ -53,24 +56,23 @@ class PairMatches:
 
 
 class PairModel(Part, ABC):
-    """Base of the pair models. A subclass defines ``Options`` (derived from ``PairModelOptions``) and ``_match``; this
-    class checks what it returns.
+    """Base of the pair models. A subclass defines ``_match`` and, where it has options, ``Options`` (derived from
+    ``PairModelOptions``); this class checks what it returns.
     """
 
     kind = "pair model"
+    Options: ClassVar[type] = PairModelOptions
     has_depth: ClassVar[bool] = False  # whether its matches come with metric depth in both images
     options: PairModelOptions
 
     @property
     def preprocessing(self) -> Preprocessing:
         """How images are read and resized."""
-        return self.options.preprocessing
+        return chosen_preprocessing(self)
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) at which the model sees an image of that size."""
-        multiple = self.options.size_multiple
-        width, height = (max(s // multiple, 1) * multiple for s in self.preprocessing.network_size(image_size))
-        return width, height
+        return whole_multiples(self.preprocessing.network_size(image_size), self.options.size_multiple)
 
     def match(self, image0: Tensor, image1: Tensor) -> PairMatches:
         """Match two images.
@@ -84,33 +86,53 @@ class PairModel(Part, ABC):
 
         Raises:
             InputError: images that the model cannot process.
-            TypeError: the model returned something else.
+            PartError: the model returned something else, or has a bug.
         """
         if any(bool((image == image[:, :1, :1]).all()) for image in (image0, image1)):
-            return PairMatches(torch.zeros(0, 2), torch.zeros(0, 2), torch.zeros(0))
-        with torch.inference_mode():
+            depths = torch.zeros(0) if self.has_depth else None
+            return PairMatches(torch.zeros(0, 2), torch.zeros(0, 2), torch.zeros(0), depths, depths)
+        with torch.inference_mode(), self.running():
             found = self._match(image0, image1)
-        arrays = {k: None if v is None else v.detach().float().cpu() for k, v in vars(found).items()}
-        count = len(arrays["scores"])  # type: ignore[arg-type]
-        for key, array in arrays.items():
-            shape = (count, 2) if key.startswith("keypoints") else (count,)
-            if array is not None and array.shape != shape:
-                raise TypeError(f"{type(self).__name__} returned {key} of shape {tuple(array.shape)}, expected {shape}")
-            if array is not None and not key.startswith("depths") and not bool(torch.isfinite(array).all()):
-                raise TypeError(f"{type(self).__name__} returned {key} that are not finite")
-        return PairMatches(**arrays)  # type: ignore[arg-type]
+        if not isinstance(found, PairMatches):
+            raise self.broken(f"returned {type(found).__name__}, but must return PairMatches")
+        return self._checked(found)
 
     @abstractmethod
     def _match(self, image0: Tensor, image1: Tensor) -> PairMatches: ...
 
     def tag(self) -> str:
         """A name for files: what decides the matches is in it."""
-        size = self.preprocessing.resize_max
-        options = options_tag(self, ignored=("preprocessing", "device"))
-        return "-".join([self.file_name, *options, "full" if size is None else f"r{size}"])
+        return image_part_tag(self, self.preprocessing)
 
     def identity(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self.options).items() if k not in ("preprocessing", "device")}
+        """As of every part; ``preprocessing``, which the caller may change, is told apart from it."""
+        return {key: value for key, value in super().identity().items() if key != "preprocessing"}
+
+    def _checked(self, found: PairMatches) -> PairMatches:
+        arrays = {key: self._tensor(key, value) for key, value in vars(found).items() if value is not None}
+        required = {"keypoints0", "keypoints1", "scores", *(_DEPTHS if self.has_depth or _DEPTHS & set(arrays) else ())}
+        lacking = sorted(required - set(arrays))
+        if lacking:
+            raise self.broken(f"must return {', '.join(lacking)}, too")
+        count = len(arrays["scores"]) if arrays["scores"].ndim else 0
+        for key, array in arrays.items():
+            shape = (count, 2) if key.startswith("keypoints") else (count,)
+            if array.shape != shape:
+                raise self.broken(f"returned {key} of shape {tuple(array.shape)}, but it must be {shape}")
+            if key not in _DEPTHS and not bool(torch.isfinite(array).all()):
+                raise self.broken(f"returned {key} that are not finite")
+        return PairMatches(**{**arrays, "scores": checked_scores(self, arrays["scores"])})
+
+    def _tensor(self, key: str, value: Any) -> Tensor:
+        try:
+            return torch.as_tensor(value).detach().float().cpu()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise self.broken(f"returned {key} of type {type(value).__name__}, but it must be a tensor") from error
+
+
+def whole_multiples(size: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """(width, height) cut to multiples of a number of pixels, at least one of them."""
+    return max(size[0] // multiple, 1) * multiple, max(size[1] // multiple, 1) * multiple
 
 
 def match_photos(model: PairModel, photos: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

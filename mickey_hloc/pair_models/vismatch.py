@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import cv2
 import torch
 from torch import Tensor
 
-from mickey_hloc.errors import MissingDependencyError
+from mickey_hloc.errors import InputError, MissingDependencyError
 from mickey_hloc.io.image_batches import Preprocessing
+from mickey_hloc.matching.base import ROUNDING
 from mickey_hloc.model.device import default_device
 from mickey_hloc.pair_models.base import PairMatches, PairModel, PairModelOptions
 from mickey_hloc.registry import require, unknown_name
+
+# What its matchers raise on images that they cannot use, e.g. OpenCV's where one of the two has no keypoint.
+BREAKDOWNS = (cv2.error, RuntimeError, ValueError, IndexError, TypeError, AssertionError)
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class VismatchOptions(PairModelOptions):
 
 
 class VismatchPairModel(PairModel):
-    """Correspondences as the matcher gives them; nothing is rounded."""
+    """Correspondences as the matcher gives them; nothing is rounded. Confidences above 1 are divided by the largest."""
 
     Options = VismatchOptions
     options: VismatchOptions
@@ -48,7 +54,16 @@ class VismatchPairModel(PairModel):
         return load_vismatch(o.matcher, o.max_num_keypoints, o.device or default_device())
 
     def _match(self, image0: Tensor, image1: Tensor) -> PairMatches:
-        return vismatch_pair(self.matcher, image0, image1)
+        matcher = self.matcher
+        try:
+            found = vismatch_pair(matcher, image0, image1)
+        except BREAKDOWNS as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"vismatch's {self.options.matcher} cannot match these images ({type(error).__name__}: {reason})."
+            ) from error
+        largest = float(found.scores.max()) if len(found.scores) else 0.0
+        return found if largest <= 1 + ROUNDING else dataclasses.replace(found, scores=found.scores / largest)
 
 
 def load_vismatch(matcher: str, max_num_keypoints: int, device: str) -> Any:

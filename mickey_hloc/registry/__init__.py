@@ -1,7 +1,7 @@
 """Slots and options: a name or a dotted path chooses a part, and plain values become its checked options."""
 
 from mickey_hloc.registry.assignments import parse_assignments
-from mickey_hloc.registry.options import CheckedOptions, make_options, require
+from mickey_hloc.registry.options import CheckedOptions, NoOptions, make_options, require
 from mickey_hloc.registry.part import Part, file_safe, options_tag
 from mickey_hloc.registry.slots import (
     ConfTable,
@@ -16,6 +16,7 @@ from mickey_hloc.registry.slots import (
 __all__ = [
     "CheckedOptions",
     "ConfTable",
+    "NoOptions",
     "Part",
     "Preset",
     "Registry",

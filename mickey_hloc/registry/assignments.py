@@ -19,8 +19,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         InputError: no ``KEY=VALUE``, no yaml, or a key that is both a value and a group of values.
 
     Example:
-        >>> parse_assignments(["max_error_m=0.05", "feature.preprocessing.resize_max=640"])
-        {'max_error_m': 0.05, 'feature': {'preprocessing': {'resize_max': 640}}}
+        >>> parse_assignments(["max_error_m=0.05", "feature.max_keypoints=2048", "feature.preprocessing.resize_max=64"])
+        {'max_error_m': 0.05, 'feature': {'max_keypoints': 2048, 'preprocessing': {'resize_max': 64}}}
     """
     values: dict[str, Any] = {}
     for assignment in assignments:
@@ -39,5 +39,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             inner = inner.setdefault(part, {})
             if not isinstance(inner, dict):
                 raise InputError(f"'{assignment}': '{part}' was given a value before; it cannot have parts as well.")
-        inner[path[-1]] = value
+        if isinstance(inner.get(path[-1]), dict) and not isinstance(value, dict):
+            raise InputError(f"'{assignment}': '{path[-1]}' was given parts before; it cannot have a value as well.")
+        old = inner.get(path[-1])
+        inner[path[-1]] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
     return values

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mickey_hloc.errors import InputError
+from mickey_hloc.errors import InputError, PartError
+from mickey_hloc.registry.words import union_words, words
 
 T = TypeVar("T")
-_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
 
 
 def make_options(cls: type[T], values: Any, where: str) -> T:
@@ -30,6 +31,7 @@ def make_options(cls: type[T], values: Any, where: str) -> T:
 
     Raises:
         InputError: an unknown or missing key, a value of the wrong type, or one that the dataclass refuses.
+        PartError: a field of the dataclass declares a type that cannot be looked up.
 
     Example:
         >>> from mickey_hloc.matching.nearest import NearestOptions
@@ -43,7 +45,7 @@ def make_options(cls: type[T], values: Any, where: str) -> T:
     path, where = where, where or "the configuration"
     if not isinstance(values, Mapping):
         raise InputError(f"{where} must be a mapping of names to values, got {values!r}.")
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     unknown = sorted(str(key) for key in values if key not in fields)
     if unknown:
         known = ", ".join(sorted(fields)) or "none"
@@ -51,7 +53,7 @@ def make_options(cls: type[T], values: Any, where: str) -> T:
     missing = [name for name, field in fields.items() if name not in values and _is_required(field)]
     if missing:
         raise InputError(f"{where} lacks {', '.join(map(repr, missing))}.")
-    hints = typing.get_type_hints(cls)
+    hints = _type_hints(cls)
     built = {key: _field_value(fields[key], hints[key], value, path) for key, value in values.items()}
     return cls(**built)
 
@@ -63,12 +65,17 @@ class CheckedOptions:
     """
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
+        hints = _type_hints(type(self))
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             converted = _field_value(field, hints[field.name], value, type(self).__name__)
             if converted is not value:
                 object.__setattr__(self, field.name, converted)
+
+
+@dataclasses.dataclass(frozen=True)
+class NoOptions(CheckedOptions):
+    """Of parts that have no options."""
 
 
 def require(options: object, name: str, holds: bool, what: str) -> None:
@@ -83,6 +90,16 @@ def require(options: object, name: str, holds: bool, what: str) -> None:
 
 def _inside(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
+
+
+def _type_hints(cls: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(cls)
+    except NameError as error:
+        raise PartError(
+            f"The options {cls.__qualname__} declare a type that cannot be looked up: {error}; import or define it at "
+            "the top of the module."
+        ) from error
 
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:
@@ -117,24 +134,31 @@ def _convert(value: Any, hint: Any, name: str, where: str) -> Any:
         return _convert_union(value, arguments, name, where)
     if origin in (tuple, Sequence, list) or hint in (tuple, list):
         return _convert_sequence(value, origin or hint, arguments, name, where)
+    if origin is typing.Literal or isinstance(origin, type):
+        return _convert_generic(value, hint, name, where)
+    return _convert_plain(value, hint, name, where)
+
+
+def _convert_generic(value: Any, hint: Any, name: str, where: str) -> Any:
+    """One of a few values, or a mapping whose values have a type."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
-        fits, wanted = (
-            any(value == c and type(value) is type(c) for c in arguments),
-            f"one of {', '.join(map(str, arguments))}",
-        )
-    elif isinstance(origin, type):  # Mapping[str, Any] and the like
-        fits, wanted = isinstance(value, origin), "a mapping of names to values"
+        fits = any(value == choice and type(value) is type(choice) for choice in arguments)
     else:
-        return _convert_plain(value, hint, name, where)
+        fits = isinstance(value, origin)
     if not fits:
-        raise _wrong(name, where, wanted, value)
-    return value
+        raise _wrong(name, where, words(hint), value)
+    if origin is typing.Literal or not issubclass(origin, Mapping) or arguments[-1] is Any:
+        return value
+    return {key: _convert(inner, arguments[-1], f"{name}.{key}", where) for key, inner in value.items()}
 
 
 def _convert_plain(value: Any, hint: Any, name: str, where: str) -> Any:
     converted = value
     if hint is float:
         converted = _as_float(value)
+    elif hint is int and isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        converted = int(value)  # numpy's
     elif hint is Path and isinstance(value, str):
         converted = Path(value)
     elif hint is str and isinstance(value, Path):
@@ -142,7 +166,7 @@ def _convert_plain(value: Any, hint: Any, name: str, where: str) -> Any:
     # bool is an int to Python, but not to the reader of a configuration
     fits = type(converted) is hint if hint in (bool, int, float, str) else isinstance(converted, hint)
     if not fits or (hint is float and math.isnan(converted)):
-        raise _wrong(name, where, _WORDS.get(hint, f"a {getattr(hint, '__name__', hint)}"), value)
+        raise _wrong(name, where, words(hint), value)
     return converted
 
 
@@ -156,7 +180,10 @@ def _as_float(value: Any) -> Any:
             return float(value.strip().replace(".inf", "inf")) if is_word else value
         except ValueError:
             return value
-    return float(value) if isinstance(value, int) else value
+    try:
+        return float(value) if isinstance(value, numbers.Real) else value
+    except OverflowError:  # a whole number that is too large
+        return value
 
 
 def _convert_union(value: Any, arguments: tuple[Any, ...], name: str, where: str) -> Any:
@@ -164,17 +191,20 @@ def _convert_union(value: Any, arguments: tuple[Any, ...], name: str, where: str
     if value is None and type(None) in arguments:
         return None
     wanted = [a for a in arguments if a is not type(None)]
-    for option in wanted[:-1]:
+    for option in wanted:
+        if dataclasses.is_dataclass(option) and isinstance(value, Mapping):
+            return _convert(value, option, name, where)  # whose error names what is wrong inside
         try:
             return _convert(value, option, name, where)
-        except InputError:
-            continue
-    return _convert(value, wanted[-1], name, where)
+        except InputError as error:
+            if len(wanted) == 1 and isinstance(value, (Mapping, list, tuple)):
+                raise error
+    raise _wrong(name, where, union_words(arguments), value)
 
 
 def _convert_sequence(value: Any, kind: Any, arguments: tuple[Any, ...], name: str, where: str) -> Any:
     if not isinstance(value, (list, tuple)):
-        raise _wrong(name, where, "a list", value)
+        raise _wrong(name, where, words(kind), value)
     if kind is tuple and arguments and arguments[-1] is not Ellipsis:
         if len(value) != len(arguments):
             raise _wrong(name, where, f"a list of {len(arguments)} values", value)

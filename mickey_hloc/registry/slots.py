@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
-from mickey_hloc.errors import InputError, MissingDependencyError
+from mickey_hloc.errors import InputError
 from mickey_hloc.registry.part import Part
+from mickey_hloc.registry.users_code import load_users_class, users_code
 
 T = TypeVar("T")
 
@@ -18,7 +19,7 @@ T = TypeVar("T")
 class UnknownNameError(InputError):
     """A name that is in no table. Attributes: choices: the names that are."""
 
-    def __init__(self, message: str, choices: Iterable[str]) -> None:
+    def __init__(self, message: str, choices: Iterable[str] = ()) -> None:  # without them as pickle has it
         super().__init__(message)
         self.choices = frozenset(choices)
 
@@ -102,43 +103,27 @@ class Registry(Generic[T]):
 
         Raises:
             InputError: an unknown name, or a path that leads to no class of this slot.
+            MissingDependencyError: the module of a path needs a package that is not installed.
+            PartError: the class of a path cannot be used.
         """
         preset = self.find(name, host)
-        return cast("type[T]", load_attribute(preset.target)) if name != preset.target else self._user_class(name)
+        if name == preset.target:  # a dotted path
+            return cast("type[T]", load_users_class(self.kind, self.base, name))
+        return cast("type[T]", load_attribute(preset.target))
 
     def create(self, name: str, host: str = "hloc", /, **options: Any) -> T:
         """The part of a name or a dotted path, with options changed.
 
         Raises:
             InputError: an unknown name, an unknown option, or a value of the wrong type.
+            MissingDependencyError, PartError: see ``get``.
         """
-        preset = self.find(name, host)
-        part = self.get(name, host)(**_merged(preset.options, options))
+        preset, cls = self.find(name, host), self.get(name, host)
+        with users_code(cls, self.kind):
+            part = cls(**_merged(preset.options, options))
         if isinstance(part, Part):
             part.name, part.preset = name, preset.options
         return part
-
-    def _user_class(self, path: str) -> type[T]:
-        module, _, attribute = path.partition(":")
-        try:
-            found = load_attribute(path)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise MissingDependencyError(
-                    f"The {self.kind} {path} needs the module {error.name}: install it."
-                ) from error
-            raise InputError(
-                f"The {self.kind} '{path}' cannot be imported: there is no module {error.name}; install its package or "
-                "add its folder to PYTHONPATH."
-            ) from error
-        except AttributeError as error:
-            raise InputError(
-                f"The {self.kind} '{path}' cannot be found: the module {module} has no {attribute}."
-            ) from error
-        if not (isinstance(found, type) and issubclass(found, self.base)):
-            where = f"{self.base.__module__}.{self.base.__name__}"
-            raise InputError(f"'{path}' is no {self.kind}: it must be a class derived from {where}.")
-        return cast("type[T]", found)
 
 
 class ConfTable(Mapping[str, dict[str, Any]]):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +15,9 @@ from mickey_hloc.geometry import backproject
 from mickey_hloc.geometry.camera import check_shape
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.registry import Part
+
+# On degenerate numbers; whoever asks for a pose makes a failure of it.
+BREAKDOWNS = (torch.linalg.LinAlgError, np.linalg.LinAlgError, ArithmeticError)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,13 +114,30 @@ class Solver(Part, ABC):
 
         Raises:
             ValueError: the problem lacks what this solver needs.
+            PartError: the solver returned something else, or has a bug.
         """
         if getattr(problem, self.needs) is None:
             raise ValueError(f"{type(self).__name__} needs a problem with {self.needs}")
         device = problem.view0.keypoints.device
         generator = seed if isinstance(seed, torch.Generator) else torch.Generator(device).manual_seed(seed)
-        with torch.no_grad():
-            return self._solve(problem, generator)
+        with torch.no_grad(), self.running(*BREAKDOWNS):
+            found = self._solve(problem, generator)
+        return self._checked(found)
 
     @abstractmethod
     def _solve(self, problem: PoseProblem, generator: torch.Generator) -> RelativePose: ...
+
+    def _checked(self, found: object) -> RelativePose:
+        if not isinstance(found, RelativePose):
+            raise self.broken(f"returned {type(found).__name__}, but must return RelativePose")
+        finite = bool(np.isfinite(found.R).all() and np.isfinite(found.t).all())
+        if found.success and not finite:
+            raise self.broken("returned a pose that is not finite, but must return a failure with its reason")
+        if not found.success and (finite or not found.reason):
+            raise self.broken("returned a failure with a pose or without a reason; use RelativePose.failure")
+        if not (0 <= found.confidence <= 1 and math.isfinite(found.score)):
+            raise self.broken(f"returned confidence {found.confidence} and score {found.score}")
+        if found.correspondences.shape != (len(found.inliers), 2) or found.inliers.dtype != bool:
+            shapes = f"{found.correspondences.shape} and {found.inliers.dtype} {found.inliers.shape}"
+            raise self.broken(f"returned correspondences and inliers of shape {shapes}, not (M, 2) and bool (M,)")
+        return found

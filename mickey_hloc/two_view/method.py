@@ -128,8 +128,10 @@ class Method(CheckedOptions):
             raise InputError("Neither the feature nor the depth is MicKey's: leave out the weights and the encoder.")
 
     def _extractor(self, name: str, weights: str | None = None) -> Extractor:
-        options: dict[str, Any] = {"device": self.device} if self.device is not None and name != "sift" else {}
-        if issubclass(EXTRACTORS.get(name, self.hloc), MickeyExtractor):
+        cls = EXTRACTORS.get(name, self.hloc)
+        has_device = "device" in getattr(cls.Options, "__dataclass_fields__", {})  # SIFT runs no network
+        options: dict[str, Any] = {"device": self.device} if self.device is not None and has_device else {}
+        if issubclass(cls, MickeyExtractor):
             chosen = {"weights": weights or self.weights, "encoder": self.encoder, "precision": self.precision}
             options |= {key: value for key, value in chosen.items() if value is not None}
             options |= {"focal_correction": "resize"} if self.focal_correction == "resize" else {}
@@ -155,7 +157,9 @@ class Method(CheckedOptions):
         if name in PAIR_MODELS.names or name.startswith(VISMATCH_PREFIX):
             return PAIR_MODELS.create(name, self.hloc, **self._as_stored(options))
         if is_dotted_path(name):
-            return find_user_matching(name)(**options)
+            if issubclass(find_user_matching(name), Matcher):
+                return MATCHERS.create(name, **options)
+            return PAIR_MODELS.create(name, **options)
         try:
             MATCHERS.find(name, self.hloc)
         except UnknownNameError as unknown:

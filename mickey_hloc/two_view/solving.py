@@ -11,9 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from mickey_hloc.confidence import (
     AcceptanceOptions,
     Calibration,
@@ -27,6 +24,7 @@ from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.pairs import Pair
 from mickey_hloc.registry import make_options
 from mickey_hloc.solvers import PoseProblem, Solver
+from mickey_hloc.solvers.base import BREAKDOWNS
 from mickey_hloc.two_view.problem import Matches, ProblemBuilder, ViewData
 from mickey_hloc.two_view.stored import StoredPairs
 
@@ -113,7 +111,7 @@ def solve(solver: Solver, problem: PoseProblem, seed: int, acceptance: Acceptanc
     try:
         estimate = solver.solve(problem, seed)
         return accept(estimate, acceptance.calibration, acceptance.policy, acceptance.options)
-    except (torch.linalg.LinAlgError, np.linalg.LinAlgError, ArithmeticError) as error:  # type: ignore[attr-defined]
+    except BREAKDOWNS as error:
         return RelativePose.failure(f"the solver broke down on these numbers ({str(error).splitlines()[0]})")
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from mickey_hloc.cli import main
 from mickey_hloc.depth import get_depth_source
 from mickey_hloc.depth.sample_depths import main as sample_depths
-from mickey_hloc.errors import InputError, MickeyHlocError
+from mickey_hloc.errors import InputError, MickeyHlocError, PartError
 
 MODULE = '''
 from dataclasses import dataclass
@@ -144,12 +144,12 @@ def test_what_breaks_the_contract_is_refused(folder: Path) -> None:
         "none": "gave depths of type NoneType",
         "words": "gave depths of type list",
     }.items():
-        with pytest.raises(InputError, match=message):
+        with pytest.raises(PartError, match=message):
             get_depth_source(f"own_depth:Given:{argument}").depths("a.png", KEYPOINTS)
     for argument in ("few", "column"):
-        with pytest.raises(InputError, match=r"depth map of shape .* for image 'a\.png' of 8x6 pixels"):
+        with pytest.raises(PartError, match=r"depth map of shape .* for image 'a\.png' of 8x6 pixels"):
             get_depth_source(f"own_depth:Given:{argument}", image_dir=folder).depth_map("a.png")
-    with pytest.raises(InputError, match=r"shape \(48,\).*Flat._load_map must give \(height, width\)"):
+    with pytest.raises(PartError, match=r"shape \(48,\).*Flat._load_map must give \(height, width\)"):
         get_depth_source("own_depth:Flat:flat", image_dir=folder).depths("a.png", KEYPOINTS)
 
 
