@@ -1,80 +1,60 @@
 """How many unrelated pairs get a pose, and how many right poses are kept, for every solver.
 
-    python benchmarks/unrelated_pairs.py PLACE OTHER_PLACE [--pairs 500] [--feature sift --depth png:sensor]
+    python benchmarks/unrelated_pairs.py PLACE OTHER_PLACE [--unrelated 500] [--feature sift --depth png:sensor]
 
-PLACE and OTHER_PLACE are folders in Map-free layout that show different places. Unrelated pairs are one photo of each;
-the reference-query pairs of both validation splits have true poses. Poses are accepted with the shipped calibrations.
+Places are folders in Map-free layout. Unrelated pairs are one photo of each of two places; the reference-query pairs of
+their scenes have true poses. The arguments of the method are those of ``mickey-hloc pose``; ``--solver`` names one
+solver, all where it is left out. Judge on other places than a calibration was fitted on.
 """
 
 import argparse
-import os
-import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from mickey_hloc.cli.pose import load_photos
-from mickey_hloc.confidence import AcceptanceOptions, accept, shipped_calibrations
-from mickey_hloc.confidence.judging import judge
+from mickey_hloc.benchmark.judged_pairs import judged_pairs
+from mickey_hloc.cli.vocabulary import add_method, chosen_method
+from mickey_hloc.confidence import accept
 from mickey_hloc.confidence.reliability import expected_calibration_error
-from mickey_hloc.datasets.mapfree import REFERENCE, find_scenes, read_scene
-from mickey_hloc.solvers import SOLVERS, get_solver
-from mickey_hloc.two_view.estimator import Photo, TwoViewEstimator, TwoViewOptions
+from mickey_hloc.solvers import SOLVERS
+from mickey_hloc.two_view.method import Method
 
 
 def main() -> None:
+    """Print a line for each solver."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("places", type=Path, nargs=2)
+    parser.add_argument("places", type=Path, nargs="+")
     parser.add_argument("--split", default="val")
-    parser.add_argument("--pairs", type=int, default=500, help="unrelated ones (default: %(default)s)")
-    parser.add_argument("--feature", default="small", help="small or sift (default: %(default)s)")
-    parser.add_argument("--depth", default="mickey", help="a depth source (default: %(default)s)")
-    parser.add_argument("--solver", action="append", help="repeatable; default: all")
-    parser.add_argument("--min-confidence", type=float, default=0.0, help="default: %(default)s")
+    parser.add_argument("--unrelated", type=int, default=500, help="pairs (default: %(default)s)")
+    add_method(parser)
+    parser.set_defaults(device="cpu")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    method = chosen_method(args)
     print(f"{'solver':16}{'unrelated':>10}{'accepted':>10}{'correct':>9}{'kept':>8}{'precision':>11}{'ECE':>7}")
-    for name in args.solver or SOLVERS.names:
-        measure(name, args)
+    for name in [args.solver] if args.solver else SOLVERS.names:
+        measure(replace(method, solver=name), args)
 
 
-def measure(name: str, args: argparse.Namespace) -> None:
+def measure(method: Method, args: argparse.Namespace) -> None:
     """Print one solver's line."""
-    root = Path(os.path.commonpath([place.resolve() for place in args.places]))
-    calibration = shipped_calibrations().find(args.feature, name)
-    options, solver = AcceptanceOptions(min_confidence=args.min_confidence), get_solver(name)
-    model = {"feature": "sift", "weights": "small"} if args.feature == "sift" else {"weights": args.feature}
-    estimator = TwoViewEstimator(TwoViewOptions(**model, depth=args.depth, solver=name), image_dir=root)
-    posed, photos = [], []
-    for place in args.places:
-        photos.append([])
-        for folder in find_scenes(place.resolve(), args.split):
-            scene = read_scene(folder)
-            reference = photo(root, folder / REFERENCE)
-            for query in scene.queries("all"):
-                photos[-1].append(photo(root, folder / query))
-                estimate = solver.solve(estimator.estimate(reference, photos[-1][-1]).problem)
-                row = judge(estimate, scene.poses[query], reference.K, reference.size)
-                posed.append((accept(estimate, calibration, options=options), row.is_correct))
-    draw, unrelated = random.Random(0), []
-    for _ in range(args.pairs):
-        problem = estimator.estimate(*(draw.choice(of_place) for of_place in photos)).problem
-        unrelated.append(accept(solver.solve(problem), calibration, options=options).success)
-    right = np.array([is_correct for _, is_correct in posed])
-    accepted = np.array([pose.success for pose, _ in posed])
-    ece = expected_calibration_error(np.array([pose.confidence for pose, _ in posed]), right)
+    acceptance = method.resolve().acceptance
+    pairs = list(judged_pairs(method, args.places, args.split, args.unrelated))
+    poses = [accept(p.estimate, acceptance.calibration, acceptance.policy, acceptance.options) for p in pairs]
+    accepted = np.array([pose.success for pose in poses])
+    right = np.array([pair.judgement.is_correct for pair in pairs])
+    unrelated = np.array([pair.judgement.is_unrelated for pair in pairs])
+    confidence = np.array([pose.confidence for pose in poses])
+    error = expected_calibration_error(confidence[~unrelated], right[~unrelated])
+    chance = accepted[unrelated].mean() if unrelated.any() else float("nan")
+    posed = accepted & ~unrelated
     print(
-        f"{name:16}{len(unrelated):10d}{np.mean(unrelated):10.4f}{right.sum():9d}{accepted[right].mean():8.3f}"
-        f"{right[accepted].mean():11.3f}{ece:7.3f}",
+        f"{method.solver:16}{int(unrelated.sum()):10d}{chance:10.4f}{int(right.sum()):9d}"
+        f"{accepted[right].mean():8.3f}{right[posed].mean():11.3f}{error:7.3f}",
         flush=True,
     )
-
-
-def photo(root: Path, path: Path) -> Photo:
-    """A photo of a scene, named by its path in the folder above both places."""
-    found, _ = load_photos((path, path), path.parents[1] / "intrinsics.txt", None, path.parents[1])
-    return Photo(str(path.relative_to(root)), found[0].image, found[0].K)
 
 
 if __name__ == "__main__":

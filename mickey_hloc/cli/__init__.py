@@ -22,6 +22,7 @@ COMMANDS = {
     "localize-sfm": "absolute poses of queries against the points of a COLMAP model, through hloc",
     "depth": "write depth maps and correspondences for other people's code",
     "benchmark": "from images to the table: Map-free, ScanNet, 7-Scenes, or a grid of methods",
+    "calibrate": "what the confidence of a method means, from pairs whose truth is known",
     "evaluate": "score results on Map-free, ScanNet or 7-Scenes",
     "submit": "a Map-free submission zip from poses files",
     "validate": "every problem of a Map-free submission, before it is uploaded",

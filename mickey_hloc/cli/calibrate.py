@@ -1,0 +1,51 @@
+"""``mickey-hloc calibrate``: what a method's confidence means, from pairs with known poses and from unrelated pairs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mickey_hloc.cli.vocabulary import add_method, add_output, chosen_method
+
+_EPILOG = """\
+example:
+  mickey-hloc calibrate house office --feature sift --depth png:sensor --solver procrustes --output mine.json
+  mickey-hloc pose a.jpg b.jpg --focal 525 --feature sift --depth png:sensor --calibration mine.json
+Judge a calibration on other places than those that it was fitted on: benchmarks/unrelated_pairs.py."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Places, method, output."""
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "places", type=Path, nargs="+", metavar="PLACE", help="folders in Map-free layout that show different places"
+    )
+    parser.add_argument("--split", default="val", help="of each (default: %(default)s)")
+    parser.add_argument(
+        "--unrelated", type=int, default=500, metavar="N", help="unrelated pairs (default: %(default)s)"
+    )
+    add_method(parser, accept="all")
+    parser.add_argument("--device", help="of networks (default: the GPU where there is one)")
+    add_output(parser, "the calibrations; others that the file has stay", "FILE.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit, then write the file and print what was fitted."""
+    from mickey_hloc.benchmark.judged_pairs import judged_pairs
+    from mickey_hloc.confidence import Calibrations, read_calibrations, write_calibrations
+    from mickey_hloc.confidence.fit import fit_calibration
+
+    method = chosen_method(args)
+    parts = method.resolve()
+    known = read_calibrations(args.output) if args.output.exists() else Calibrations({})
+    table = [pair.judgement for pair in judged_pairs(method, args.places, args.split, args.unrelated)]
+    names = ", ".join(f"{place.name}/{args.split}" for place in args.places)
+    calibration = fit_calibration(table, f"{len(table)} pairs of {names}")
+    fitted = Calibrations({(parts.family, parts.solver.name): calibration})
+    write_calibrations(args.output, known.merged(fitted))
+    right, unrelated = (sum(getattr(row, key) for row in table) for key in ("is_correct", "is_unrelated"))
+    print(
+        f"{parts.family}/{parts.solver.name}: {len(table)} pairs, {right} right, {unrelated} unrelated: {args.output}"
+    )
+    return 0
