@@ -32,7 +32,7 @@ from mickey_hloc.registry import Preset, tables
 
 ARCHITECTURE, CONTRIBUTING = (ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CONTRIBUTING"))
 WITH_COMMANDS = [
-    *(ARCHITECTURE, CONTRIBUTING, ROOT / "configs/README.md"),
+    *(ARCHITECTURE, CONTRIBUTING, ROOT / "README.md", ROOT / "configs/README.md"),
     *sorted(ROOT.glob("pipelines/*/README.md")),
     *sorted(ROOT.glob("configs/**/*.yaml")),
 ]
