@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 
-from mickey_hloc.datasets.pair_sources import open_source
 from mickey_hloc.registry import make_options
 from mickey_hloc.training.baselines import judge_with_baselines
 from mickey_hloc.training.config import read_config
@@ -49,7 +48,7 @@ def main() -> None:
         model = load_model(args.weights, device="cpu", precision="fp32")
     if config.data.val is None:
         parser.error("this configuration has no validation pairs")
-    data = open_source(config.data.val, config.data.size_wh)
+    data = config.data.val.open(config.data.size_wh)
     if config.data.cache is not None:
         prepared = PairData(config.data, model, config.seed)
         prepared.caches[-1].build()

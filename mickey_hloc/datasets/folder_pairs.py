@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from mickey_hloc.datasets.covisibility import frustum_overlaps
+from mickey_hloc.datasets.pair_sources import TableSource
 from mickey_hloc.datasets.pairs import PairTable
 from mickey_hloc.datasets.posed_folder import PosedImages, read_posed_images
 from mickey_hloc.geometry import camera_centres
 
 
 @dataclass(frozen=True)
-class FolderSource:
+class FolderSource(TableSource):
     """Any folder of images with metric poses; pairs are found by what the views share.
 
     Attributes:
@@ -25,7 +26,7 @@ class FolderSource:
             and otherwise that of the viewing frustums between ``near_m`` and ``far_m``.
         near_m, far_m: depths of the scene, metres.
         max_distance_m: between the cameras of a pair.
-        judge: depth source that judges depth in validation.
+        judge: see ``TableSource``.
     """
 
     root: str
@@ -37,7 +38,6 @@ class FolderSource:
     near_m: float = 0.6
     far_m: float = 3.2
     max_distance_m: float = 10.0
-    judge: str | None = None
 
     def table(self) -> PairTable:
         """All pairs within the limits."""

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from mickey_hloc.datasets import mapfree
+from mickey_hloc.datasets.pair_sources import TableSource
 from mickey_hloc.datasets.pairs import PairTable, join_tables
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.pose_arrays import pose_matrix
 
 
 @dataclass(frozen=True)
-class MapFreeSource:
+class MapFreeSource(TableSource):
     """Scenes in Map-free layout.
 
     Attributes:
@@ -23,7 +24,7 @@ class MapFreeSource:
         scenes: only these; empty = all.
         min_overlap, max_overlap: of training pairs, in [0, 1].
         query_step: of the other splits, 1 = every query, 5 = every fifth, as the benchmark has it.
-        judge: depth source of those maps that judge depth in validation, e.g. "png:sensor"; never used to train.
+        judge: see ``TableSource``.
     """
 
     root: str
@@ -32,7 +33,6 @@ class MapFreeSource:
     min_overlap: float = 0.0
     max_overlap: float = 1.0
     query_step: int = 1
-    judge: str | None = None
 
     def table(self) -> PairTable:
         """All pairs within the limits."""

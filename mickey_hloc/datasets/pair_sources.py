@@ -1,56 +1,113 @@
-"""Where training and validation pairs come from: a name and options in the configuration give a data set."""
+"""The slot of the sources of training and validation pairs: a kind and options in the configuration give a data set."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
+import torch
 from torch.utils.data import Dataset
 
 from mickey_hloc.datasets.fitting import Size
-from mickey_hloc.datasets.folder_pairs import FolderSource
-from mickey_hloc.datasets.mapfree_pairs import MapFreeSource
-from mickey_hloc.datasets.pairs import PairAugmentation, PairDataset
-from mickey_hloc.datasets.scannet_pairs import ScanNetSource
-from mickey_hloc.datasets.synthetic_pairs import RoomPairs, SyntheticSource
+from mickey_hloc.datasets.pairs import Draw, PairAugmentation, PairDataset, PairTable
 from mickey_hloc.depth import get_depth_source
-from mickey_hloc.registry import make_options, unknown_name
+from mickey_hloc.errors import InputError, PartError
+from mickey_hloc.registry import CheckedOptions, Registry, UnknownNameError, make_options, tables
+from mickey_hloc.registry.users_code import users_code
 
-PairSource = MapFreeSource | ScanNetSource | FolderSource | SyntheticSource
 
-SOURCES: dict[str, type[PairSource]] = {
-    "mapfree": MapFreeSource,
-    "scannet": ScanNetSource,
-    "folder": FolderSource,
-    "synthetic": SyntheticSource,
-}
+@dataclass(frozen=True)
+class PairSource(CheckedOptions, ABC):
+    """Base of the sources of pairs. A subclass is a frozen dataclass of its options that implements ``_open``; where
+    its images lie on the disk, it derives from ``TableSource``. This class checks the data set.
+    """
+
+    kind: ClassVar[str] = "source of pairs"
+
+    def open(self, size_wh: Size, augmentation: PairAugmentation | None = None) -> Dataset[dict[str, Any]]:
+        """The data set.
+
+        Args:
+            size_wh: (width, height) of all images.
+            augmentation: for training; None = the images as they are.
+
+        Returns:
+            Items as ``PairDataset`` gives them, by a number or a ``Draw``.
+
+        Raises:
+            InputError: no such data, or data that cannot be used.
+            PartError: the data set has other items, or the source has a bug.
+        """
+        with users_code(type(self), self.kind):
+            data = self._open(size_wh, augmentation)
+            first = data[Draw(0, None)] if len(data) else {}  # type: ignore[index,arg-type]
+        self._check(first, size_wh)
+        return data
+
+    @abstractmethod
+    def _open(self, size_wh: Size, augmentation: PairAugmentation | None) -> Dataset[dict[str, Any]]: ...
+
+    def _check(self, item: Mapping[str, Any], size_wh: Size) -> None:
+        image = (3, size_wh[1], size_wh[0])
+        shapes = {"image0": image, "image1": image, "K0": (3, 3), "K1": (3, 3), "R": (3, 3), "t": (3,)}
+        for key, shape in shapes.items():
+            value = item.get(key)
+            if not isinstance(value, torch.Tensor) or value.shape != shape or value.dtype != torch.float32:
+                had = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+                raise PartError(
+                    f"The {self.kind} {type(self).__name__} gave {had} as {key} of its first pair, but it must be "
+                    f"torch.float32 {shape}."
+                )
+            if not bool(torch.isfinite(value).all()):
+                raise PartError(f"The {self.kind} {type(self).__name__} gave a {key} that is not finite.")
+
+
+@dataclass(frozen=True)
+class TableSource(PairSource):
+    """Base of the sources whose images lie on the disk: a subclass gives a ``table`` of them and of their pairs.
+
+    Attributes:
+        judge: depth source of those maps that judge depth in validation, e.g. "png:sensor"; never used to train.
+    """
+
+    judge: str | None = field(default=None, kw_only=True)
+
+    @abstractmethod
+    def table(self) -> PairTable:
+        """All pairs within the limits that the options set."""
+
+    def _open(self, size_wh: Size, augmentation: PairAugmentation | None) -> Dataset[dict[str, Any]]:
+        table = self.table()
+        if not isinstance(table, PairTable):
+            raise PartError(
+                f"{type(self).__name__}.table returned {type(table).__name__}, but must return a PairTable."
+            )
+        judge = get_depth_source(self.judge, image_dir=table.root) if self.judge else None
+        return PairDataset(table, size_wh, augmentation, judge)
+
+
+PAIR_SOURCES: Registry[PairSource] = Registry(PairSource.kind, PairSource, tables.PAIR_SOURCES)
 
 
 def make_source(values: Mapping[str, Any], where: str) -> PairSource:
-    """A source from its configuration, whose ``kind`` names it.
+    """A source from its configuration, whose ``kind`` names it: of ``PAIR_SOURCES``, or a dotted path.
 
     Raises:
         InputError: no or an unknown kind, or an unknown option.
+        MissingDependencyError, PartError: a class of the user's that cannot be used.
     """
-    values = dict(values)
-    kind = values.pop("kind", None)
-    if kind not in SOURCES:
-        raise unknown_name(f"kind of {where}", str(kind), SOURCES)
-    return make_options(SOURCES[kind], values, where=where)
-
-
-def open_source(
-    source: PairSource, size_wh: Size, augmentation: PairAugmentation | None = None
-) -> Dataset[dict[str, Any]]:
-    """The data set of a source, with items as ``PairDataset`` gives them.
-
-    Args:
-        size_wh: (width, height) of all images.
-        augmentation: for training; None = the images as they are.
-    """
-    if isinstance(source, SyntheticSource):
-        photometric = augmentation.photometric if augmentation is not None else None
-        return RoomPairs(source.size, source.seed, size_wh, source.views, photometric, source.pairs_per_room)
-    table = source.table()
-    judge = get_depth_source(source.judge, image_dir=table.root) if source.judge else None
-    return PairDataset(table, size_wh, augmentation, judge)
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where} must be a mapping with a 'kind', got {values!r}.")
+    options = dict(values)
+    kind = options.pop("kind", None)
+    if not isinstance(kind, str):
+        raise InputError(f"The kind of {where} is missing; choose one of: {', '.join(PAIR_SOURCES.names)}.")
+    try:
+        preset = PAIR_SOURCES.find(kind)
+    except UnknownNameError as error:
+        raise InputError(f"The kind of {where}: {error}") from error
+    cls = PAIR_SOURCES.get(kind)
+    with users_code(cls, PairSource.kind):
+        return make_options(cls, {**preset.options, **options}, where=where)

@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from mickey_hloc.datasets import scannet
+from mickey_hloc.datasets.pair_sources import TableSource
 from mickey_hloc.datasets.pairs import PairTable
 from mickey_hloc.geometry.pose_arrays import pose_matrix
 
 
 @dataclass(frozen=True)
-class ScanNetSource:
+class ScanNetSource(TableSource):
     """A list of pairs with poses in SuperGlue's format.
 
     Attributes:
         list: the file. root: folder of the images.
-        judge: depth source that judges depth in validation.
+        judge: see ``TableSource``.
     """
 
     list: str
     root: str
-    judge: str | None = None
 
     def table(self) -> PairTable:
         """All lines. Each pair is its own world; the scene is the folder of its first image's scene."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from mickey_hloc.datasets.pairs import Draw
+from mickey_hloc.datasets.fitting import Size
+from mickey_hloc.datasets.pair_sources import PairSource
+from mickey_hloc.datasets.pairs import Draw, PairAugmentation
 from mickey_hloc.datasets.synthetic import SyntheticRooms
 from mickey_hloc.rooms.cameras import PairOptions
 
@@ -19,7 +21,7 @@ class RoomPairs(SyntheticRooms):
 
 
 @dataclass(frozen=True)
-class SyntheticSource:
+class SyntheticSource(PairSource):
     """Procedural rooms, see ``SyntheticRooms``.
 
     Attributes:
@@ -31,3 +33,7 @@ class SyntheticSource:
     seed: int = 0
     pairs_per_room: int = 1
     views: PairOptions = field(default_factory=PairOptions)
+
+    def _open(self, size_wh: Size, augmentation: PairAugmentation | None) -> RoomPairs:
+        photometric = augmentation.photometric if augmentation is not None else None
+        return RoomPairs(self.size, self.seed, size_wh, self.views, photometric, self.pairs_per_room)

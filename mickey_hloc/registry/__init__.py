@@ -1,7 +1,8 @@
 """Slots and options: a name or a dotted path chooses a part, and plain values become its checked options."""
 
 from mickey_hloc.registry.assignments import parse_assignments
-from mickey_hloc.registry.options import CheckedOptions, NoOptions, make_options, require
+from mickey_hloc.registry.conversion import make_options
+from mickey_hloc.registry.options import CheckedOptions, NoOptions, require
 from mickey_hloc.registry.part import Part, file_safe, options_tag
 from mickey_hloc.registry.slots import (
     ConfTable,

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from mickey_hloc.errors import PartError
-from mickey_hloc.registry.options import NoOptions, make_options
+from mickey_hloc.registry.conversion import make_options
+from mickey_hloc.registry.options import NoOptions
 from mickey_hloc.registry.users_code import users_code
 
 P = TypeVar("P", bound="Part")

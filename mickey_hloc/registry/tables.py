@@ -55,3 +55,11 @@ DEPTH_SOURCES = {
     "png:<suffix>[@<units per metre>]": "mickey_hloc.depth.png:PngDepth",
     "transformers:<folder or hub id>": "mickey_hloc.depth.transformers:TransformersDepth",
 }
+
+# What ``kind`` of ``data.train`` and ``data.val`` names in the configuration of a training.
+PAIR_SOURCES: dict[str, str | Preset] = {
+    "mapfree": "mickey_hloc.datasets.mapfree_pairs:MapFreeSource",
+    "scannet": "mickey_hloc.datasets.scannet_pairs:ScanNetSource",
+    "folder": "mickey_hloc.datasets.folder_pairs:FolderSource",
+    "synthetic": "mickey_hloc.datasets.synthetic_pairs:SyntheticSource",
+}

@@ -21,7 +21,7 @@ def words(hint: Any) -> str:
         return f"one of {', '.join(map(str, arguments))}" if len(arguments) > 1 else str(arguments[0])
     if origin in (typing.Union, types.UnionType):
         return union_words(arguments)
-    if origin in (tuple, Sequence, list) or hint in (tuple, list):
+    if (origin or hint) in (tuple, list, Sequence):
         return "a list"
     if dataclasses.is_dataclass(hint) or (isinstance(origin or hint, type) and issubclass(origin or hint, Mapping)):
         return "a mapping of names to values"

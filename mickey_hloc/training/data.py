@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from mickey_hloc.datasets.pair_sources import open_source
 from mickey_hloc.datasets.pairs import PairAugmentation, PairDataset
 from mickey_hloc.errors import InputError
 from mickey_hloc.model.mickey import MicKey
@@ -32,8 +31,8 @@ class PairData(lightning.LightningDataModule):
         super().__init__()
         self.options, self.model, self.seed = options, model, seed
         augmentation = PairAugmentation(options.mirror, options.photometric, options.variants)
-        self.train_data = open_source(options.train, options.size_wh, augmentation)
-        self.val_data = open_source(options.val, options.size_wh) if options.val is not None else None
+        self.train_data = options.train.open(options.size_wh, augmentation)
+        self.val_data = options.val.open(options.size_wh) if options.val is not None else None
         self.caches: list[FeatureCache] = []
         if options.cache is not None:
             self.train_data = self._cached(self.train_data, with_images=False)

@@ -17,12 +17,6 @@ from mickey_hloc.training.homography import HomographyOptions
 from mickey_hloc.training.loss import PoseLossOptions
 
 
-def _source(values: Any, where: str) -> PairSource:
-    if not isinstance(values, Mapping):
-        raise InputError(f"{where} must be a mapping with a 'kind', got {values!r}.")
-    return make_source(values, where)
-
-
 def _model(values: Any, where: str) -> MicKeyOptions:
     if not isinstance(values, Mapping):
         raise InputError(f"{where} must be a mapping, got {values!r}.")
@@ -34,7 +28,7 @@ class DataOptions:
     """Pairs, their size, and how they are loaded.
 
     Attributes:
-        train, val: sources, see ``mickey_hloc.datasets.pair_sources``; their ``kind`` names them.
+        train, val: sources, see ``mickey_hloc.datasets.pair_sources``; their ``kind`` names them, or a class of yours.
         size_wh: (width, height) of all images, pixels.
         batch_size: pairs a step and process.
         pairs_per_epoch: length of an epoch over all processes; drawn evenly over the scenes.
@@ -45,8 +39,8 @@ class DataOptions:
         variants: photometric versions of each image, 0 = any number; a cache stores all of them.
     """
 
-    train: PairSource = field(metadata={"build": _source})
-    val: PairSource | None = field(default=None, metadata={"build": _source})
+    train: PairSource = field(metadata={"build": make_source})
+    val: PairSource | None = field(default=None, metadata={"build": make_source})
     size_wh: tuple[int, int] = (540, 720)
     batch_size: int = 8
     pairs_per_epoch: int = 46_000

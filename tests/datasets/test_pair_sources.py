@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from mickey_hloc.datasets.covisibility import frustum_overlaps
-from mickey_hloc.datasets.pair_sources import make_source, open_source
+from mickey_hloc.datasets.pair_sources import make_source
 from mickey_hloc.datasets.pairs import Draw, PairAugmentation
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.pose_arrays import pose_matrix
@@ -73,7 +73,7 @@ def test_scannet_list(tmp_path: Path) -> None:
     lines = [f"{a} {b} 0 0 {K} {K} {T}\n" for a, b in (names[:2], names[2:])]
     (tmp_path / "pairs.txt").write_text("".join(lines))
     source = make_source({"kind": "scannet", "list": str(tmp_path / "pairs.txt"), "root": str(tmp_path)}, "data.val")
-    item = open_source(source, (32, 24))[1]
+    item = source.open((32, 24))[1]
     assert torch.allclose(item["t"], torch.tensor([0.2, 0, 0]))
     assert source.table().scenes.tolist() == [0, 1]
 
@@ -136,7 +136,7 @@ def test_frustum_overlap_falls_with_distance_and_is_one_for_the_same_view() -> N
 
 def test_synthetic_rooms_as_samplers_ask() -> None:
     source = make_source({"kind": "synthetic", "size": 4, "views": {"fov_deg": [60, 60]}}, "data.train")
-    data = open_source(source, (32, 24), PairAugmentation())
+    data = source.open((32, 24), PairAugmentation())
     assert torch.equal(data[Draw(2, 7)]["image0"], data[2]["image0"])
 
 

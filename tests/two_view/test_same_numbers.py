@@ -12,7 +12,6 @@ from support.rendered_scenes import SIZE, write_scene
 from mickey_hloc import load_model
 from mickey_hloc.cli import main
 from mickey_hloc.datasets.mapfree_pairs import MapFreeSource
-from mickey_hloc.datasets.pair_sources import open_source
 from mickey_hloc.io.pairs import write_pairs
 from mickey_hloc.io.poses import read_poses, wxyz_from_rigid3d
 from mickey_hloc.solvers import get_solver
@@ -71,7 +70,7 @@ def by_benchmark(split: Path, method: list[str], folder: Path) -> list[float]:
 
 def by_validation(split: Path, solver: str) -> list[float]:
     model = load_model("small", precision="fp32")
-    data = open_source(MapFreeSource(str(split), split="val"), SIZE)
+    data = MapFreeSource(str(split), split="val").open(SIZE)
     item = next(item for item in data if data.table.name_pair(item["index"]) == (REFERENCE, QUERY))  # type: ignore[attr-defined]
     a, b = (model(item[f"image{side}"][None]) for side in (0, 1))
     return numbers(estimate_pose(get_solver(solver), a, b, model.matcher, item["K0"], item["K1"], seed=0))
