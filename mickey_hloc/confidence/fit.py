@@ -22,7 +22,14 @@ CORRECT_FEATURES = (
     "chance",
     "local_chance",
 )
-SUPPORT_FEATURES = ("log_probability_sum", "log_probability_total", "log_inliers", "log_inlier_share", "chance")
+SUPPORT_FEATURES = (
+    "log_probability_sum",
+    "log_probability_total",
+    "log_inliers",
+    "log_inlier_share",
+    "log_pixel_probability",
+    "chance",
+)
 _CHI2_6_68 = 7.0056  # 68 % quantile of chi squared with 6 degrees of freedom
 
 
@@ -54,8 +61,8 @@ class FitOptions:
         ridge: strength of the prior that keeps weights small, in pairs.
         unrelated_share: weight of all unrelated pairs together, as a share of all weight.
         max_false_share: the threshold lets at most this share of the unrelated pairs pass.
-        min_kept_share: where this share of the right poses passes a higher threshold too, the threshold lies half-way:
-            a gap between unrelated and right is a margin for both.
+        min_kept_share: where this share of the right poses passes a higher threshold too, the threshold lies a tenth
+            of the way there: a gap between unrelated and right poses is a margin for the former.
     """
 
     correct_features: tuple[str, ...] = CORRECT_FEATURES
@@ -99,7 +106,7 @@ def fit_calibration(
     return Calibration(
         correct=model,
         support=support,
-        min_support=float(max(safe, (safe + enough) / 2)),
+        min_support=float(max(safe, 0.9 * safe + 0.1 * enough)),
         covariance_scale=covariance_scale,
         distance_68=distance_68,
         distance_95=distance_95,

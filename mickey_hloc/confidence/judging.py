@@ -49,10 +49,8 @@ def _against_covariance(estimate: RelativePose, truth: pycolmap.Rigid3d) -> tupl
     if not np.isfinite(C).all():
         return None, None
     pose = estimate.estimate
-    *v, w = pycolmap.Rotation3d(truth.rotation.matrix() @ pose.rotation.matrix().T).quat
-    sine = float(np.linalg.norm(v))
-    turn = np.array(v) * (2 * np.arctan2(sine, w) / sine if sine > 0 else 2.0)  # axis times angle
-    error = np.concatenate([turn, np.asarray(truth.translation) - np.asarray(pose.translation)])
+    turn = pycolmap.Rotation3d(truth.rotation.matrix() @ pose.rotation.matrix().T)
+    error = np.concatenate([_rotation_vector(turn), np.asarray(truth.translation) - np.asarray(pose.translation)])
     try:
         squared = float(error @ np.linalg.solve(C, error))
     except np.linalg.LinAlgError:
@@ -61,3 +59,10 @@ def _against_covariance(estimate: RelativePose, truth: pycolmap.Rigid3d) -> tupl
     std = estimate.distance_68_m[1] - length
     off = length - float(np.linalg.norm(truth.translation))
     return squared, off / std if std > 0 else None
+
+
+def _rotation_vector(rotation: pycolmap.Rotation3d) -> np.ndarray:
+    """(3,) axis times angle, radians in [0, pi]."""
+    x, y, z, w = np.asarray(rotation.quat) * (-1.0 if rotation.quat[3] < 0 else 1.0)
+    sine = float(np.linalg.norm([x, y, z]))
+    return np.array([x, y, z]) * (2 * math.atan2(sine, w) / sine if sine > 1e-12 else 2.0)

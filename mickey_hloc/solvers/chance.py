@@ -29,7 +29,12 @@ def wilson_lower_bound(successes: float, trials: float, z: float = _WILSON_Z) ->
 
 
 def log10_false_alarms(
-    residuals: Tensor, wrong_residuals: Tensor, threshold: float, minimal: int, distinct_share: float = 1.0
+    residuals: Tensor,
+    wrong_residuals: Tensor,
+    threshold: float,
+    minimal: int,
+    distinct_share: float = 1.0,
+    extrapolate: bool = False,
 ) -> float:
     """log10 NFA = min over k of log10[(M - m) C(M, k) C(k, m) alpha_k^(k - m)].
 
@@ -42,17 +47,19 @@ def log10_false_alarms(
         threshold: only residuals below it are inliers.
         minimal: m, the size of a minimal set, which always agrees with its own pose.
         distinct_share: share of the inliers that is distinct evidence; shrinks k and M.
+        extrapolate: below the best of the wrong pairs let the chance rate fall in proportion to the residual, down to a
+            thousandth; else few correspondences, which have few wrong pairs, can prove nothing however exact they are.
 
     Returns:
         inf when no more than m correspondences agree.
     """
     inliers = residuals[residuals < threshold].cpu().double().sort().values
     wrong = wrong_residuals[wrong_residuals < threshold].cpu().double().sort().values
-    # One added to both counts: a rate of 0 cannot be measured with finitely many pairs. Below the best of the wrong
-    # pairs the rate falls in proportion to the residual.
+    # One added to both counts: a rate of 0 cannot be measured with finitely many pairs.
     chance = (torch.searchsorted(wrong, inliers, right=True) + 1).double() / (len(wrong_residuals) + 1)
     best_wrong = float(wrong[0]) if len(wrong) else threshold
-    chance = (chance * (inliers / best_wrong).clamp(min=1e-3, max=1.0)) if best_wrong > 0 else chance
+    if extrapolate and best_wrong > 0:
+        chance = chance * (inliers / best_wrong).clamp(min=1e-3, max=1.0)
     k = torch.arange(1, len(inliers) + 1).double() * distinct_share
     total = torch.tensor(len(residuals) * distinct_share, dtype=torch.float64)
     enough = k > minimal

@@ -85,8 +85,12 @@ def gather(problem: PoseProblem, R: Tensor, t: Tensor, judged: Judged) -> tuple[
         reprojection_error=_median(reprojection[inliers]),
         depth_disagreement=_median(log_ratio.abs()),
         depth_log_ratio=abs(scale),
-        log10_nfa=log10_false_alarms(judged.residuals, judged.wrong_residuals, judged.threshold, judged.minimal, share),
-        local_log10_nfa=log10_false_alarms(reprojection, near, 2 * REPROJECTION_SHARE, judged.minimal, share),
+        log10_nfa=log10_false_alarms(
+            judged.residuals, judged.wrong_residuals, judged.threshold, judged.minimal, share, extrapolate=True
+        ),
+        local_log10_nfa=log10_false_alarms(
+            reprojection, near, 2 * REPROJECTION_SHARE, judged.minimal, share, extrapolate=True
+        ),
         spread=min(_spread(kp0[inliers], view0), _spread(kp1[inliers], view1)),
         trivial_inliers=float((still & known).sum()) * share,
         rotation_std_deg=rotation_std_deg(X[both], torch.linalg.vector_norm(transform(R, t, X) - Y, dim=-1)[both]),

@@ -64,6 +64,15 @@ def test_false_alarms_against_the_formula() -> None:
     assert log10_false_alarms(residuals, wrong, 0.1, minimal=3) == pytest.approx(expected, abs=1e-9)
 
 
+def test_extrapolated_chance_lets_few_exact_correspondences_prove_something() -> None:
+    wrong, exact = torch.full((56,), 0.05), torch.zeros(8)
+    measured = log10_false_alarms(exact, wrong, 0.1, minimal=6)
+    assert measured - log10_false_alarms(exact, wrong, 0.1, minimal=6, extrapolate=True) == pytest.approx(6.0)
+    assert log10_false_alarms(torch.full((8,), 0.06), wrong, 0.1, 6, extrapolate=True) == log10_false_alarms(
+        torch.full((8,), 0.06), wrong, 0.1, 6
+    )
+
+
 def test_a_minimal_set_proves_nothing() -> None:
     assert log10_false_alarms(torch.zeros(3), torch.full((50,), 9.0), 0.1, minimal=3) == math.inf
     assert log10_false_alarms(torch.zeros(0), torch.zeros(0), 0.1, minimal=3) == math.inf
