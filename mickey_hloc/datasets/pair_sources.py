@@ -52,16 +52,14 @@ class PairSource(CheckedOptions, ABC):
     def _check(self, item: Mapping[str, Any], size_wh: Size) -> None:
         image = (3, size_wh[1], size_wh[0])
         shapes = {"image0": image, "image1": image, "K0": (3, 3), "K1": (3, 3), "R": (3, 3), "t": (3,)}
+        who = f"{self.kind.capitalize()} {type(self).__name__}"
         for key, shape in shapes.items():
             value = item.get(key)
             if not isinstance(value, torch.Tensor) or value.shape != shape or value.dtype != torch.float32:
                 had = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
-                raise PartError(
-                    f"The {self.kind} {type(self).__name__} gave {had} as {key} of its first pair, but it must be "
-                    f"torch.float32 {shape}."
-                )
+                raise PartError(f"{who} gave {had} as {key} of its first pair, but it must be torch.float32 {shape}.")
             if not bool(torch.isfinite(value).all()):
-                raise PartError(f"The {self.kind} {type(self).__name__} gave a {key} that is not finite.")
+                raise PartError(f"{who} gave a {key} that is not finite.")
 
 
 @dataclass(frozen=True)
