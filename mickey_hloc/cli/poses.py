@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,9 +91,11 @@ def report(path: Path, poses: Mapping[tuple[str, str], RelativePose]) -> int:
     solved = sum(pose.success for pose in poses.values())
     print(f"{solved} of {len(poses)} pairs have a pose: {path}")
     failed = [pose.reason for pose in poses.values() if not pose.success and not lacks_input(pose)]
-    kinds = Counter(re.sub(r"\d+(\.\d+)?", "n", reason) for reason in failed)
-    for reason, count in kinds.most_common():
-        print(f"  {count} failed: {reason}")
+    kinds: dict[str, list[str]] = {}  # reasons that differ in their numbers only are of one kind
+    for reason in failed:
+        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "n", reason), []).append(reason)
+    for reasons in sorted(kinds.values(), key=len, reverse=True):
+        print(f"  {len(reasons)} failed, e.g.: {reasons[0]}")
     without: dict[str, list[tuple[str, str]]] = {}  # by reason: a missing image is missing in all of its pairs
     for pair, pose in poses.items():
         if lacks_input(pose):

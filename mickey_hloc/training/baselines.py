@@ -59,7 +59,7 @@ def judge_with_baselines(
         }
         for row, (d0, d1) in depths.items():
             k0, k1 = replace(a, depths=d0), replace(b, depths=d1)
-            pose = estimate_pose(solver, k0, k1, model.matcher, item["K0"], item["K1"], seed)
+            pose = estimate_pose(solver, (k0, k1), model.matcher, item, case["size_wh"], seed)
             samples = [
                 depth_samples(k.keypoints[0], k.depths[0], k.keypoint_scores[0], item[f"depth{side}"])
                 for side, k in enumerate((k0, k1))

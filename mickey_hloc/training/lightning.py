@@ -147,7 +147,7 @@ class PoseTraining(lightning.LightningModule):
     def _judge(self, batch: Batch, a: MetricKeypoints, b: MetricKeypoints, output: PoseLossOutput) -> None:
         """Keep what is to be said of one pair until all are seen."""
         item = {key: value[0] for key, value in batch.items()}
-        pose = estimate_pose(self.solver, a, b, self.model.matcher, item["K0"], item["K1"], self.config.seed)
+        pose = estimate_pose(self.solver, (a, b), self.model.matcher, item, self.config.data.size_wh, self.config.seed)
         depths = [
             depth_samples(k.keypoints[0], k.depths[0], k.keypoint_scores[0], item[f"depth{side}"].cpu())
             for side, k in enumerate((a, b))

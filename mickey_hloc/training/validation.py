@@ -52,39 +52,48 @@ class PairJudgement:
 
 
 def estimate_pose(
-    solver: Solver, a: MetricKeypoints, b: MetricKeypoints, matcher: DualSoftmax, K0: Tensor, K1: Tensor, seed: int
+    solver: Solver,
+    found: tuple[MetricKeypoints, MetricKeypoints],
+    matcher: DualSoftmax,
+    item: Mapping[str, Any],
+    size_wh: tuple[int, int],
+    seed: int,
+    family: str = "",
 ) -> RelativePose:
-    """The pose of one pair from batches of one, on the CPU, as any other command would estimate it.
+    """The pose of one pair, on the CPU, as any other command would estimate it.
 
-    A solver that takes matches gets the mutual nearest neighbours of the match probability.
+    A solver that takes matches gets the mutual nearest neighbours of the match probability. Every estimate counts,
+    ranked by its confidence.
+
+    Args:
+        found: of both images, batches of one.
+        item: with ``K0`` and ``K1``. size_wh: (width, height) of its images.
+        family: names the calibration of the confidence, where there is one.
     """
     on_descriptors = solver.needs == "probability"
     softmax = copy.deepcopy(matcher).float().cpu()
     builder = ProblemBuilder(correspondences_for(solver, on_descriptors), softmax if on_descriptors else None)
-    found = in_memory(_stored(a)), in_memory(_stored(b))
-    cameras = [Camera(Intrinsics(K.double().cpu().numpy(), *_NO_SIZE)) for K in (K0, K1)]
-    data0, data1 = builder.view("", found[0], cameras[0]), builder.view("", found[1], cameras[1])
+    features = [in_memory(_stored(keypoints, size_wh)) for keypoints in found]
+    cameras = [Camera(Intrinsics(item[f"K{side}"].double().cpu().numpy(), *size_wh)) for side in (0, 1)]
+    data0, data1 = (builder.view("", f, camera) for f, camera in zip(features, cameras, strict=True))
     matches = None
     if not on_descriptors:
-        assert found[0].descriptors is not None
-        assert found[1].descriptors is not None
+        assert features[0].descriptors is not None
+        assert features[1].descriptors is not None
         with torch.no_grad():
             partners, scores = match_blockwise(
-                softmax, torch.from_numpy(found[0].descriptors), torch.from_numpy(found[1].descriptors)
+                softmax, torch.from_numpy(features[0].descriptors), torch.from_numpy(features[1].descriptors)
             )
         matches = matches_of_partners(partners.numpy(), scores.numpy())
-    acceptance = find_acceptance("", solver, "all", {})
+    acceptance = find_acceptance(family, solver, "all", {})
     return solve_pair(builder, solver, data0, data1, matches, seed, acceptance)[1]
 
 
-_NO_SIZE = (0, 0)
-
-
-def _stored(keypoints: MetricKeypoints) -> dict[str, np.ndarray]:
+def _stored(keypoints: MetricKeypoints, size_wh: tuple[int, int]) -> dict[str, np.ndarray]:
     """The arrays of an image's group in a features file, from a batch of one."""
     names = ("keypoints", "depths", "keypoint_scores", "descriptors")
     arrays = {name: getattr(keypoints, name)[0].detach().float().cpu().numpy() for name in names}
-    return to_original_image(arrays, (1, 1), (1, 1), as_half=True)
+    return to_original_image(arrays, size_wh, size_wh, as_half=True)
 
 
 def judge_pair(

@@ -72,8 +72,8 @@ def by_validation(split: Path, solver: str) -> list[float]:
     model = load_model("small", precision="fp32")
     data = MapFreeSource(str(split), split="val").open(SIZE)
     item = next(item for item in data if data.table.name_pair(item["index"]) == (REFERENCE, QUERY))  # type: ignore[attr-defined]
-    a, b = (model(item[f"image{side}"][None]) for side in (0, 1))
-    return numbers(estimate_pose(get_solver(solver), a, b, model.matcher, item["K0"], item["K1"], seed=0))
+    found = model(item["image0"][None]), model(item["image1"][None])
+    return numbers(estimate_pose(get_solver(solver), found, model.matcher, item, SIZE, seed=0, family="small"))
 
 
 def numbers(pose) -> list[float]:
