@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from mickey_hloc.features.mickey import weights_tag
+from mickey_hloc.io.checksum import sha256
 from mickey_hloc.matching.base import Matcher, MatcherOptions, StoredFeatures
 from mickey_hloc.model.blockwise import match_blockwise
 from mickey_hloc.model.matching import DualSoftmax
@@ -52,6 +54,11 @@ class DualSoftmaxMatcher(Matcher):
         assert self.dual_softmax is not None
         descriptors = features0["descriptors"], features1["descriptors"]
         return match_blockwise(self.dual_softmax, *descriptors, self.options.match_threshold)
+
+    def identity(self) -> dict[str, Any]:
+        """Options; weights by name, a file of them by its checksum."""
+        path = Path(self.options.weights)
+        return super().identity() | ({"weights": sha256(path)} if path.is_file() else {})
 
     def tag(self) -> str:
         """Weights, a file also by a part of its checksum, and the threshold."""
