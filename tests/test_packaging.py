@@ -23,7 +23,7 @@ PROVIDED = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"} 
 WITH_EXAMPLES = (
     *("two_view.method:Method", "two_view.estimator:TwoViewEstimator", "two_view.estimator:estimate_relative_pose"),
     *("features:get_extractor", "matching:get_matcher", "depth.sources:get_depth_source", "solvers:get_solver"),
-    *("registry.options:make_options", "registry.assignments:parse_assignments", "registry.slots:Registry"),
+    *("registry.conversion:make_options", "registry.assignments:parse_assignments", "registry.slots:Registry"),
     *("geometry.camera:backproject", "geometry.camera:project", "geometry.camera:resize_intrinsics"),
     *("geometry.rigid:inverse", "geometry.rigid:camera_centres", "geometry.vcre:virtual_correspondence_errors"),
 )

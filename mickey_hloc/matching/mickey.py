@@ -56,10 +56,9 @@ class DualSoftmaxMatcher(Matcher):
         return match_blockwise(self.dual_softmax, *descriptors, self.options.match_threshold)
 
     def identity(self) -> dict[str, Any]:
-        """The threshold, and what the weights are: a file goes by its bytes, not by where it lies."""
-        o: DualSoftmaxOptions = self.options
-        path = Path(o.weights)
-        return {"weights": sha256(path) if path.is_file() else o.weights, "match_threshold": o.match_threshold}
+        """Options; weights by name, a file of them by its checksum."""
+        path = Path(self.options.weights)
+        return super().identity() | ({"weights": sha256(path)} if path.is_file() else {})
 
     def tag(self) -> str:
         """Weights, a file also by a part of its checksum, and the threshold."""
