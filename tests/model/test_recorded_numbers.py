@@ -90,9 +90,8 @@ def test_the_position_embedding_at_other_grids(pieces: dict[str, np.ndarray]) ->
 
 
 def positions_only(stored: Tensor) -> DinoV2:
-    """An encoder whose first channel is the position embedding, stored for (37, 37, 1): no patches, blocks or norm."""
-    encoder = DinoV2(DinoV2Options(channels=64, num_blocks=1, grid_size=37)).eval()
-    encoder.blocks = torch.nn.ModuleList()
+    """An encoder whose first channel is the position embedding, stored for (37, 37, 1): the rest adds zeros."""
+    encoder = DinoV2(DinoV2Options(channels=64, num_blocks=1, mlp_hidden=64, grid_size=37)).eval()
     for parameter in encoder.parameters():
         torch.nn.init.zeros_(parameter)
     with torch.no_grad():
