@@ -28,7 +28,7 @@ class AcceptanceOptions(CheckedOptions):
     """
 
     min_confidence: float = 0.0
-    min_inliers: int = 7
+    min_inliers: int = 8
     max_log10_nfa: float = -0.5
     max_rotation_std_deg: float = 10.0
     min_line_distance: float = 0.01

@@ -14,6 +14,11 @@ def _log_share(part: float, whole: float) -> float:
     return math.log((part + 0.5) / (whole + 1.0))
 
 
+def _beyond_minimal(count: float, evidence: Evidence) -> float:
+    """Correspondences beyond those that define the pose and agree with it anyway."""
+    return max(count - evidence.minimal, 0.0)
+
+
 def _minus_log(value: float, low: float, high: float) -> float:
     return -math.log(min(max(value, low), high))
 
@@ -25,8 +30,10 @@ def _log_of_nfa(log10_nfa: float) -> float:
 FEATURES: dict[str, Callable[[Evidence], float]] = {
     "log_probability_sum": lambda e: math.log1p(e.probability_sum),
     "log_probability_total": lambda e: math.log1p(e.probability_total),
-    "log_inliers": lambda e: math.log1p(max(e.num_inliers - e.minimal, 0.0)),
-    "log_inlier_share": lambda e: _log_share(max(e.num_inliers - e.minimal, 0.0), e.num_correspondences),
+    "log_inliers": lambda e: math.log1p(_beyond_minimal(e.num_inliers, e)),
+    "log_inlier_share": lambda e: _log_share(
+        _beyond_minimal(e.num_inliers, e), _beyond_minimal(e.num_correspondences, e)
+    ),
     "log_probability_share": lambda e: _log_share(e.probability_sum, e.probability_total),
     "log_pixel_inliers": lambda e: math.log1p(e.pixel_inliers),
     "log_pixel_probability": lambda e: math.log1p(e.pixel_probability),

@@ -69,7 +69,7 @@ class FitOptions:
     support_features: tuple[str, ...] = SUPPORT_FEATURES
     ridge: float = 1.0
     unrelated_share: float = 0.5
-    max_false_share: float = 0.006
+    max_false_share: float = 0.004
     min_kept_share: float = 0.995
 
 

@@ -53,7 +53,7 @@ def test_a_supported_estimate_gets_its_probability_and_scaled_uncertainty() -> N
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"num_inliers": 6.0}, "6 distinct inliers of 60, 7 are needed"),
+        ({"num_inliers": 7.0}, "7 distinct inliers of 60, 8 are needed"),
         ({"rotation_std_deg": 11.0}, "do not determine the rotation"),
         ({"line_distance": 0.005}, "do not determine the rotation"),
         ({"log10_nfa": 0.0}, "no more than chance explains"),

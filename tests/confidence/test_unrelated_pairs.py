@@ -23,7 +23,7 @@ from mickey_hloc.rooms.pairs import sample_pair
 from mickey_hloc.solvers import SOLVERS, PoseProblem, View, get_solver
 from mickey_hloc.weights.checkpoints import load_model
 
-ROOMS = 8
+ROOMS = 12
 SIZE = (640, 480)
 
 
@@ -85,10 +85,22 @@ def test_rooms(name: str, rooms, see) -> None:
     kept, right = kept_and_right(results, [p.cam1_from_cam0 for p in pairs], [p.view0.K for p in pairs])
     assert right >= ROOMS // 2
     assert kept >= 0.7 * right
-    unrelated = [
-        problem_of(see.model, views[i][0], views[(i + shift) % ROOMS][1]) for i in range(ROOMS) for shift in (1, 3)
-    ]
+    unrelated = [problem_of(see.model, views[i][0], views[(i + 1) % ROOMS][1]) for i in range(ROOMS)]
     assert sum(pose.success for _, pose in accepted(name, unrelated)) <= 1
+
+
+@pytest.mark.parametrize("name", ["joint", "probabilistic"])
+def test_the_true_distance_lies_in_its_interval(name: str, rooms, see) -> None:
+    pairs, views = rooms
+    results = accepted(name, (problem_of(see.model, *pair) for pair in views))
+    true = [float(np.linalg.norm(pair.cam1_from_cam0.translation)) for pair in pairs]
+    found = [(pose, length) for (_, pose), length in zip(results, true, strict=True) if pose.success]
+    inside = {
+        95: np.mean([pose.distance_95_m[0] <= length <= pose.distance_95_m[1] for pose, length in found]),
+        68: np.mean([pose.distance_68_m[0] <= length <= pose.distance_68_m[1] for pose, length in found]),
+    }
+    assert inside[95] >= 0.75
+    assert 0.3 <= inside[68] <= inside[95]
 
 
 @pytest.mark.parametrize("name", SOLVERS.names)
