@@ -16,11 +16,7 @@ TRUTH = pycolmap.Rigid3d(pycolmap.Rotation3d(R_TRUE.numpy()), T_TRUE.numpy())
 def test_a_good_estimate_is_right_and_a_bad_one_is_not() -> None:
     estimate = get_solver("procrustes").solve(make_scene(60, 20, noise_px=0.5, depth_noise=0.01))
     assert judge(estimate, TRUTH, K.numpy(), SIZE).is_correct
-<<<<<<< HEAD
-    away = pycolmap.Rigid3d(TRUTH.rotation, np.asarray(TRUTH.translation) + np.array([0.0, 0.0, 3.0]))
-=======
     away = pycolmap.Rigid3d(TRUTH.rotation, np.asarray(TRUTH.translation) + np.array([0, 0, 3.0]))
->>>>>>> trust
     assert not judge(estimate, away, K.numpy(), SIZE).is_correct
 
 
