@@ -30,7 +30,7 @@ class AcceptanceOptions(CheckedOptions):
     min_confidence: float = 0.0
     min_inliers: int = 8
     max_log10_nfa: float = -0.5
-    max_rotation_std_deg: float = 10.0
+    max_rotation_std_deg: float = 45.0
     min_line_distance: float = 0.01
 
     def __post_init__(self) -> None:

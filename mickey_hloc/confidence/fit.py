@@ -61,7 +61,7 @@ class FitOptions:
         ridge: strength of the prior that keeps weights small, in pairs.
         unrelated_share: weight of all unrelated pairs together, as a share of all weight.
         max_false_share: the threshold lets at most this share of the unrelated pairs pass.
-        min_kept_share: where this share of the right poses passes a higher threshold too, the threshold lies a tenth
+        min_kept_share: where this share of the right poses passes a higher threshold too, the threshold lies a quarter
             of the way there: a gap between unrelated and right poses is a margin for the former.
     """
 
@@ -106,7 +106,7 @@ def fit_calibration(
     return Calibration(
         correct=model,
         support=support,
-        min_support=float(max(safe, 0.9 * safe + 0.1 * enough)),
+        min_support=float(max(safe, 0.75 * safe + 0.25 * enough)),
         covariance_scale=covariance_scale,
         distance_68=distance_68,
         distance_95=distance_95,

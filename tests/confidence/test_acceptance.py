@@ -54,7 +54,7 @@ def test_a_supported_estimate_gets_its_probability_and_scaled_uncertainty() -> N
     ("changes", "reason"),
     [
         ({"num_inliers": 7.0}, "7 distinct inliers of 60, 8 are needed"),
-        ({"rotation_std_deg": 11.0}, "do not determine the rotation"),
+        ({"rotation_std_deg": 46.0}, "do not determine the rotation"),
         ({"line_distance": 0.005}, "do not determine the rotation"),
         ({"log10_nfa": 0.0}, "no more than chance explains"),
         ({"num_inliers": 10.0}, "weak support: .* of 100 such poses"),
