@@ -37,7 +37,8 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def by_pose(split: Path, method: list[str], capsys: pytest.CaptureFixture[str]) -> list[float]:
     images = split / "val"
     intrinsics = images / "s00001" / "intrinsics.txt"
-    command = ["pose", str(images / REFERENCE), str(images / QUERY), "--intrinsics", str(intrinsics), *method, "--json"]
+    command = ["pose", str(images / REFERENCE), str(images / QUERY), "--intrinsics", str(intrinsics), *method]
+    command += ["--accept", "all", "--json"]
     assert main(command) == 0
     found = json.loads(capsys.readouterr().out)
     return [*found["quaternion_wxyz"], *found["translation_m"], found["score"], found["confidence"]]
@@ -58,7 +59,7 @@ def by_steps(split: Path, method: list[str], folder: Path) -> list[float]:
         poses += ["--matches", str(matches)]
     for name in ("--depth", "--solver"):
         poses += [name, options[name]] if name in options else []
-    assert main([*poses, "--output", str(folder / "poses.txt")]) == 0
+    assert main([*poses, "--accept", "all", "--output", str(folder / "poses.txt")]) == 0
     return numbers(read_poses(folder / "poses.txt")[REFERENCE, QUERY])
 
 
