@@ -16,7 +16,6 @@ import torch
 
 from mickey_hloc.benchmark.judged_pairs import judged_pairs
 from mickey_hloc.cli.vocabulary import add_method, chosen_method
-from mickey_hloc.confidence import accept
 from mickey_hloc.confidence.reliability import expected_calibration_error
 from mickey_hloc.solvers import SOLVERS
 from mickey_hloc.two_view.method import Method
@@ -42,7 +41,7 @@ def measure(method: Method, args: argparse.Namespace) -> None:
     """Print one solver's line."""
     acceptance = method.resolve().acceptance
     pairs = list(judged_pairs(method, args.places, args.split, args.unrelated))
-    poses = [accept(p.estimate, acceptance.calibration, acceptance.policy, acceptance.options) for p in pairs]
+    poses = [acceptance.judge(pair.estimate) for pair in pairs]
     accepted = np.array([pose.success for pose in poses])
     right = np.array([pair.judgement.is_correct for pair in pairs])
     unrelated = np.array([pair.judgement.is_unrelated for pair in pairs])

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
+from mickey_hloc.confidence.policy import Acceptance, feature_family, find_acceptance, origin_of
 from mickey_hloc.depth.sources import get_depth_source
 from mickey_hloc.errors import InputError
 from mickey_hloc.features.base import FAMILY_KEY
@@ -32,12 +33,8 @@ from mickey_hloc.registry import CheckedOptions, ConfTable, file_safe, make_opti
 from mickey_hloc.solvers import SOLVERS, Solver, get_solver
 from mickey_hloc.two_view.problem import ProblemBuilder, correspondences_for
 from mickey_hloc.two_view.solving import (
-    Acceptance,
     SolvedPair,
-    feature_family,
-    find_acceptance,
     lacks_input,
-    origin_of,
     solve_pairs,
 )
 from mickey_hloc.two_view.stored import StoredPairs
@@ -231,7 +228,7 @@ def _acceptance(conf: PoseConf, solver: Solver, stored: StoredPairs) -> Acceptan
     if family is None:
         matcher = "" if stored.matches is None else str(origin_values(stored.matches.attributes).get("matcher", ""))
         family = feature_family(str(stored.features[0].attributes.get(FAMILY_KEY, "")), matcher)
-    return find_acceptance(family, solver, conf.accept, conf.accept_options, conf.calibration)
+    return find_acceptance(family, solver.name, conf.accept, conf.accept_options, conf.calibration)
 
 
 def _open(conf: PoseConf, solver: Solver, files: _Files, device: str, stack: ExitStack) -> StoredPairs:

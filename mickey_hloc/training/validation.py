@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mickey_hloc.confidence.policy import find_acceptance
 from mickey_hloc.evaluation.metrics import benchmark_vcre, median_of_all, precision_recall, relative_pose_errors
 from mickey_hloc.features.base import to_original_image
 from mickey_hloc.geometry import inverse
@@ -24,7 +25,7 @@ from mickey_hloc.model.matching import DualSoftmax
 from mickey_hloc.model.mickey import MetricKeypoints
 from mickey_hloc.solvers import Solver
 from mickey_hloc.two_view.problem import ProblemBuilder, correspondences_for
-from mickey_hloc.two_view.solving import find_acceptance, solve_pair
+from mickey_hloc.two_view.solving import solve_pair
 
 # Keypoints with at least the median of the positive scores: the half that the network would rather use.
 CONFIDENT_QUANTILE = 0.5
@@ -85,7 +86,7 @@ def estimate_pose(
                 softmax, torch.from_numpy(features[0].descriptors), torch.from_numpy(features[1].descriptors)
             )
         matches = matches_of_partners(partners.numpy(), scores.numpy())
-    acceptance = find_acceptance(family, solver, "all", {})
+    acceptance = find_acceptance(family, solver.name, "all", {})
     return solve_pair(builder, solver, data0, data1, matches, seed, acceptance)[1]
 
 

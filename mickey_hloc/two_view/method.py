@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from mickey_hloc.confidence.policy import Acceptance, feature_family, find_acceptance
 from mickey_hloc.depth.sources import split_spec
 from mickey_hloc.depth.table import SPECS
 from mickey_hloc.errors import InputError
@@ -18,7 +19,6 @@ from mickey_hloc.matching.mickey import DualSoftmaxMatcher
 from mickey_hloc.pair_models import PAIR_MODELS, VISMATCH_PREFIX, PairModel
 from mickey_hloc.registry import CheckedOptions, UnknownNameError, is_dotted_path, unknown_name
 from mickey_hloc.solvers import SOLVERS, Solver
-from mickey_hloc.two_view.solving import Acceptance, feature_family, find_acceptance
 
 _MATCHING_FILES = (".h5", ".hdf5")
 
@@ -248,7 +248,7 @@ class Parts:
     def acceptance(self) -> Acceptance:
         """How estimates become poses."""
         m = self.method
-        return find_acceptance(self.family, self.solver, m.accept, m.accept_options, m.calibration)
+        return find_acceptance(self.family, self.solver.name, m.accept, m.accept_options, m.calibration)
 
     @property
     def depth_tag(self) -> str:

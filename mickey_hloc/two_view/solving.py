@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
-from mickey_hloc.confidence import (
-    AcceptanceOptions,
-    Calibration,
-    Policy,
-    accept,
-    read_calibrations,
-    shipped_calibrations,
-)
+from mickey_hloc.confidence.policy import Acceptance
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.pairs import Pair
-from mickey_hloc.registry import make_options
 from mickey_hloc.solvers import PoseProblem, Solver
 from mickey_hloc.solvers.base import BREAKDOWNS
 from mickey_hloc.two_view.problem import Matches, ProblemBuilder, ViewData
@@ -38,51 +27,6 @@ class SolvedPair:
     pair: Pair
     pose: RelativePose
     checksum: str | None = None
-
-
-@dataclass(frozen=True)
-class Acceptance:
-    """How estimates become poses, see ``confidence.accept``.
-
-    Attributes:
-        calibration: of the method.
-        policy: "supported" refuses weak estimates; "all" takes every one, for benchmarks that rank by confidence.
-        options: thresholds of "supported".
-    """
-
-    calibration: Calibration
-    policy: Policy = "supported"
-    options: AcceptanceOptions = field(default_factory=AcceptanceOptions)
-
-
-def feature_family(features: str, matcher: str) -> str:
-    """What calibrations know features and their matches by: matchers made for one feature have its name in theirs."""
-    return matcher if "+" in matcher else features
-
-
-def find_acceptance(
-    family: str, solver: Solver, policy: Policy, options: Mapping[str, Any], calibration: str | None = None
-) -> Acceptance:
-    """The acceptance of a method.
-
-    Args:
-        family: of its features, e.g. "small", "sift", "disk+lightglue".
-        options: see AcceptanceOptions.
-        calibration: a json file with further calibrations. None: those of the package alone.
-
-    Raises:
-        InputError: an unknown option, or a file that cannot be used.
-    """
-    known = shipped_calibrations()
-    if calibration is not None:
-        known = known.merged(read_calibrations(Path(calibration)))
-    return Acceptance(known.find(family, solver.name), policy, make_options(AcceptanceOptions, options, "accept"))
-
-
-def origin_of(acceptance: Acceptance) -> dict[str, Any]:
-    """Everything that decides which estimates are accepted and with which confidence, as plain values."""
-    calibration = hashlib.sha256(repr(acceptance.calibration).encode()).hexdigest()[:16]
-    return {"accept": acceptance.policy, **asdict(acceptance.options), "calibration": calibration}
 
 
 def solve_pair(
@@ -110,7 +54,7 @@ def solve(solver: Solver, problem: PoseProblem, seed: int, acceptance: Acceptanc
     """The pose of a problem, judged; numbers that a solver breaks down on cost this pair only."""
     try:
         estimate = solver.solve(problem, seed)
-        return accept(estimate, acceptance.calibration, acceptance.policy, acceptance.options)
+        return acceptance.judge(estimate)
     except BREAKDOWNS as error:
         return RelativePose.failure(f"the solver broke down on these numbers ({str(error).splitlines()[0]})")
 
