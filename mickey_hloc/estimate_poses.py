@@ -97,16 +97,22 @@ def get_conf(name: str, **options: Any) -> dict[str, Any]:
 
 
 def default_solver(features: Path, matches: Path | None) -> str:
-    """The solver that suits a features file: on descriptors the paper's, on matches what the model says of itself.
+    """The solver that suits a features file: what its model says of itself, else "procrustes".
 
     Raises:
-        InputError: no such file.
+        InputError: no such file, or that solver needs matches and there are none.
     """
-    if matches is None:
-        return "mickey"
     with FeatureFile(Path(features)) as file:
         told = file.attributes.get(SOLVER_KEY)
-    return str(told) if told in SOLVERS.names else "procrustes"
+    name = str(told) if told in SOLVERS.names else "procrustes"
+    if matches is not None:
+        return name
+    if told is None or SOLVERS.get(name).needs == "probability":
+        return "mickey"
+    raise InputError(
+        f"The solver '{name}', which suits the features in {features}, needs matches: run `mickey-hloc match` and give "
+        "its file with --matches, or choose --solver probabilistic."
+    )
 
 
 confs = ConfTable(SOLVERS, get_conf)  # by name

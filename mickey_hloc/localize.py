@@ -28,8 +28,8 @@ class LocalizeOptions:
     """Options of the fusion.
 
     Attributes:
-        max_references: a query's first so many pairs in the poses file are used, as in hloc's pairs the most similar
-            ones come first. None: all.
+        max_references: maximum number of pairs of a query, the first ones of the poses file; in hloc's pairs the
+            most similar come first. None: all.
         min_confidence: pairs below it are left out.
         max_rotation_deg, max_distance_m: estimates further apart do not support each other.
         min_inliers: references that must agree; otherwise the query has no pose.

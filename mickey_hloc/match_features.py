@@ -16,6 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from mickey_hloc.errors import InputError
+from mickey_hloc.features.base import MATCHER_KEY
+from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.hdf5 import open_for_reading
 from mickey_hloc.io.matches import pair_key
 from mickey_hloc.io.origin import ORIGIN_KEY
@@ -61,6 +63,17 @@ def get_conf(name: str, hloc: str = "hloc", **options: Any) -> dict[str, Any]:
     matcher = get_matcher(name, hloc, **options)
     host = {} if name in MATCHERS.names else {"host": hloc}
     return {"output": f"matches-{matcher.tag()}", "model": {"name": name, **host, **options}}
+
+
+def default_matcher(features: Path) -> str:
+    """The name of the matcher that suits a features file: what the file says, else "nn-ratio".
+
+    Raises:
+        InputError: no such file.
+    """
+    with FeatureFile(Path(features)) as file:
+        told = file.attributes.get(MATCHER_KEY)
+    return str(told) if told in MATCHERS.names else "nn-ratio"
 
 
 confs = ConfTable(MATCHERS, get_conf)  # as in hloc, by name

@@ -39,7 +39,7 @@ def sevenscenes_task(
         retrieval: a pairs file "query reference" as hloc publishes them, the conf of a global descriptor in hloc, or
             "thumbnails", which needs neither hloc nor weights, see ``pairs_from_thumbnails``.
         num_references: of each query.
-        every: take every so-manyth query, for a quick look.
+        every: take every N-th query, for a quick look.
         hloc: the hloc that computes global descriptors.
         options: further fields of PoseTask.
 

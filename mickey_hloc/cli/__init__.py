@@ -31,7 +31,13 @@ COMMANDS = {
     "weights": "list, download or describe model weights",
 }
 # The same words everywhere; what earlier versions called them is still understood.
-ALIASES = {"--outputs": "--output", "--out": "--output"}
+ALIASES = {
+    "--outputs": "--output",
+    "--out": "--output",
+    "--list": "--image-list",
+    "--max-rotation": "--max-rotation-deg",
+    "--max-distance": "--max-distance-m",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", help=f"write depth maps of this source: {_CHOICES}")
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="the folder of the images")
     parser.add_argument("--name", required=True, help="name of the method in the files' names, e.g. mickey")
-    parser.add_argument("--list", type=Path, metavar="FILE", help="only these images, one name a line")
+    parser.add_argument("--image-list", type=Path, metavar="FILE", help="only these images, one name a line")
     parser.add_argument("--features", type=Path, metavar="H5", help="features file (for mickey and for --matches)")
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="the folder to write into (default: beside the images)"
@@ -83,8 +83,8 @@ def _write_depth(args: argparse.Namespace) -> None:
     source = _make_source(args)
     if isinstance(source, PngDepth) and source.suffix == args.name and args.output is None:
         raise InputError(f"'{args.source}' would be written onto itself; choose another --name or --out.")
-    if args.list is not None:
-        names = [row[0] for _, row in read_rows(args.list, "image list")]
+    if args.image_list is not None:
+        names = [row[0] for _, row in read_rows(args.image_list, "image list")]
     else:
         names = source.image_names() or photos(args.images)
     result = export_depth(source, args.images, names, args.name, args.output, args.overwrite)

@@ -20,8 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-references", type=int, metavar="N", help="use a query's first N pairs (default: all)")
     parser.add_argument("--min-confidence", type=float, default=0.0, metavar="C", help="of a pair (default: 0)")
-    parser.add_argument("--max-rotation", type=float, default=10.0, metavar="DEG", help="between agreeing references")
-    parser.add_argument("--max-distance", type=float, default=0.5, metavar="M", help="between agreeing references")
+    parser.add_argument(
+        "--max-rotation-deg", type=float, default=10.0, metavar="DEG", help="between agreeing references"
+    )
+    parser.add_argument("--max-distance-m", type=float, default=0.5, metavar="M", help="between agreeing references")
     parser.add_argument("--min-inliers", type=int, default=1, metavar="N", help="references that must agree")
     parser.add_argument(
         "--names",
@@ -38,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
     options = localize.LocalizeOptions(
         max_references=args.max_references,
         min_confidence=args.min_confidence,
-        max_rotation_deg=args.max_rotation,
-        max_distance_m=args.max_distance,
+        max_rotation_deg=args.max_rotation_deg,
+        max_distance_m=args.max_distance_m,
         min_inliers=args.min_inliers,
     )
     prepend_camera_name = {"full": None, "folder": True, "file": False}[args.names]

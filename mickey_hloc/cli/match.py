@@ -10,7 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("pairs", type=Path, metavar="PAIRS", help="hloc's pairs file: 'name0 name1' a line")
     parser.add_argument("--features", type=Path, required=True, metavar="FILE.h5", help="features in hloc's layout")
-    add_matcher(parser, default="nn-ratio")
+    add_matcher(parser)
     add_options(parser, "the matcher", "max_ratio=0.8")
     add_hloc(parser)
     add_output(parser, "the matches file", "FILE.h5")
@@ -27,10 +27,11 @@ def run(args: argparse.Namespace) -> int:
     from mickey_hloc.two_view.method import Method
 
     options = slot_options(args.set, "matcher")["matcher"]
-    matcher = Method(matcher=args.matcher, matcher_options=options, hloc=args.hloc).find_matching()
+    name = args.matcher or match_features.default_matcher(args.features)
+    matcher = Method(matcher=name, matcher_options=options, hloc=args.hloc).find_matching()
     if not isinstance(matcher, Matcher):
         raise InputError(
-            f"Matcher {args.matcher} makes its own keypoints and takes no features; `mickey-hloc benchmark` and "
+            f"Matcher {name} makes its own keypoints and takes no features; `mickey-hloc benchmark` and "
             "`mickey-hloc sfm` run it."
         )
     pairs = read_pairs(args.pairs)

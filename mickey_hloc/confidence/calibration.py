@@ -69,7 +69,7 @@ class Calibration:
         support: tells right poses from poses of photos that have nothing in common, as well as it can be told.
         min_support: a pose is accepted from this logit of ``support`` on.
         covariance_scale: the solver's covariance is multiplied by it.
-        distance_68, distance_95: the intervals of the distance are so many of its standard deviations wide, to each
+        distance_68, distance_95: half-widths of the intervals of the distance, in its standard deviations, to each
             side; after ``covariance_scale``.
         fitted_on: the data, in words.
         note: what to tell the user, e.g. that the method itself was never calibrated.

@@ -56,5 +56,5 @@ def roc_auc(positive: np.ndarray, negative: np.ndarray) -> float:
 
 
 def kept_share(positive: np.ndarray, negative: np.ndarray, max_false_share: float = 0.01) -> float:
-    """Share of the positives above the threshold that lets at most so many negatives pass."""
+    """Share of the positives above the threshold that lets no more than a given share of the negatives pass."""
     return float((positive > np.quantile(negative, 1 - max_false_share, method="higher")).mean())

@@ -18,6 +18,7 @@ from mickey_hloc.io.image_batches import Preprocessing, Size
 from mickey_hloc.registry import CheckedOptions, Part, options_tag
 
 Arrays = Mapping[str, np.ndarray]
+MATCHER_KEY = "mickey_hloc_matcher"  # attribute of a features file: the name of the matcher that suits it
 FAMILY_KEY = "mickey_hloc_family"  # attribute of a features file, see ``Extractor.family``
 SHOWN_PREPROCESSING = ("preprocessing.globs", "preprocessing.resize_max")  # chooses images; stands in the tag itself
 _FINITE = frozenset({"keypoints", "descriptors", *PER_KEYPOINT}) - {"depths"}
@@ -91,7 +92,8 @@ class Extractor(Part, ABC):
 
     def attributes(self) -> dict[str, float | str]:
         """Plain values that the features file should say, e.g. constants that matching needs."""
-        return {FAMILY_KEY: self.family}
+        matcher = {} if self.default_matcher is None else {MATCHER_KEY: self.default_matcher}
+        return {FAMILY_KEY: self.family, **matcher}
 
     def tag(self) -> str:
         """A name for files: what decides the numbers is in it."""

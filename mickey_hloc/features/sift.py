@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mickey_hloc.features.base import Extractor, ExtractorOptions
 from mickey_hloc.io.image_batches import Preprocessing
+from mickey_hloc.registry import require
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class SiftOptions(ExtractorOptions):
     preprocessing: Preprocessing = field(default_factory=lambda: Preprocessing(grayscale=True, resize_max=1600))
     max_keypoints: int = 8192
     contrast_threshold: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "max_keypoints", self.max_keypoints >= 1, "at least 1")
+        require(self, "contrast_threshold", 0 <= self.contrast_threshold < 1, "in [0, 1)")
 
 
 class SiftExtractor(Extractor):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from torch import nn
 
 from mickey_hloc.hloc_plugin.host import import_host, import_step
-from mickey_hloc.model.device import default_device
+from mickey_hloc.model.device import usable_device
 from mickey_hloc.weights.foreign import loading
 
 Kind = Literal["extractors", "matchers"]
@@ -34,7 +34,7 @@ def load_hloc_model(host: str, kind: Kind, conf: Mapping[str, Any], device: str 
     model_class = _model_class(host, kind, conf["name"])
     with loading(_title(kind, conf)):
         model: nn.Module = model_class(dict(conf)).eval()
-    return model.to(device or default_device())
+    return model.to(usable_device(device))
 
 
 def needs_features(host: str, matcher: str) -> bool:

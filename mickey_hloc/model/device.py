@@ -1,8 +1,27 @@
-"""The device that networks run on where none is named."""
+"""The device that networks run on, or a sentence that says why it cannot be used."""
+
+from __future__ import annotations
 
 import torch
+
+from mickey_hloc.errors import InputError
 
 
 def default_device() -> str:
     """The GPU where there is one, else the CPU; the same choice as hloc's."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def usable_device(name: str | torch.device | None) -> torch.device:
+    """A device by name; the default where None.
+
+    Raises:
+        InputError: no such device, or not on this machine.
+    """
+    try:
+        device = torch.device(name or default_device())
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise InputError(f"The device '{name}' cannot be used here ({reason}); choose cpu, or leave it out.") from error
+    return device

@@ -28,7 +28,7 @@ class EssentialOptions(MatchOptions):
     Attributes:
         max_error_px: inliers are nearer than this to the epipolar geometry.
         max_scale_error_m: inliers are nearer than this to their partner along the translation, metres.
-        max_iterations: at most so many RANSAC iterations.
+        max_iterations: maximum number of RANSAC iterations.
         probability: RANSAC stops when a set of inliers only was drawn with this probability.
         backend: "opencv" (USAC with MAGSAC++ scores) or "poselib" (LO-RANSAC, an extra).
     """

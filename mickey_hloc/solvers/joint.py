@@ -35,7 +35,7 @@ class JointOptions(EvidenceOptions):
     """Options of ``joint``, besides those of ``EvidenceOptions``.
 
     Attributes:
-        max_error_sigmas: inliers disagree by less than so many standard deviations of keypoints and depths.
+        max_error_sigmas: inliers disagree by fewer standard deviations of keypoints and depths than this.
         keypoint_sigma_px: standard deviation of a keypoint.
         depth_sigma: relative standard deviation of a depth, after its scale and shift are corrected.
         max_epipolar_error_px, max_reprojection_error_px: inlier thresholds of the proposing estimators.

@@ -21,7 +21,7 @@ class PnPOptions(MatchOptions):
 
     Attributes:
         max_error_px: inliers reproject nearer than this to their keypoint.
-        max_iterations: at most so many RANSAC iterations.
+        max_iterations: maximum number of RANSAC iterations.
         probability: RANSAC stops when a set of inliers only was drawn with this probability.
         direction: whose depth is used: that of view 0 ("0to1"), of view 1 ("1to0"), or each in turn, keeping the pose
             with the larger support in both images ("both").

@@ -28,7 +28,7 @@ class ProbabilisticOptions(EvidenceOptions):
         minimal: n correspondences a hypothesis.
         score_threshold_m: t of the soft count that ranks hypotheses, metres.
         inlier_threshold_m: inliers of the refinement and of the reported score, metres.
-        refine_steps: so many times, at most, is a pose refitted to its inliers while they grow in number.
+        refine_steps: maximum number of times that a pose is refitted to its inliers while they grow in number.
         published: the paper's procedure and nothing else: one winner over all hypotheses, refined on its own set. What
             follows does not apply then.
         refine: at the end, refine the pose on keypoints and depths of the mutual best pairs (see ``refine``).

@@ -21,10 +21,10 @@ class ProcrustesOptions(MatchOptions):
 
     Attributes:
         max_error_m: inliers are nearer than this to their partner under the pose, metres.
-        max_iterations: at most so many triples are drawn.
+        max_iterations: maximum number of triples that are drawn.
         probability: drawing stops when a triple of inliers only was drawn with this probability.
-        refine_steps: at most so many least-squares steps on the inliers of a promising pose.
-        refine_best: so many poses of each batch are refined.
+        refine_steps: maximum number of least-squares steps on the inliers of a promising pose.
+        refine_best: number of poses of each batch that are refined.
         icp: then align the dense depth maps of both views (see ``icp``), with the same threshold.
         batch: triples a batch. max_elements: bounds memory, (poses at once) x (matches).
     """
@@ -161,7 +161,7 @@ def _support(R: Tensor, t: Tensor, X: Tensor, Y: Tensor, max_error_m: float) -> 
 
 
 def _supports(R: Tensor, t: Tensor, X: Tensor, Y: Tensor, options: ProcrustesOptions) -> Tensor:
-    """(B,) support of many poses, so many at once as memory allows."""
+    """(B,) support of many poses, as many at once as memory allows."""
     step = max(options.max_elements // len(X), 1)
     parts = [_support(R[i : i + step], t[i : i + step], X, Y, options.max_error_m)[0] for i in range(0, len(R), step)]
     return torch.cat(parts)

@@ -40,7 +40,7 @@ class AlignmentOptions:
         score_reach: the relative error of depth, as a logarithm, at which a keypoint is as bad for its score as one
             without a match.
         score_contrast: logarithm of how much likelier the best keypoint shall be than the worst.
-        line_step: every so many-th keypoint is compared with all of the other image by its epipolar line.
+        line_step: every line_step-th keypoint is compared with all of the other image by its epipolar line.
         offset_weight, matching_weight, score_weight: of these parts of the loss, relative to the depths'.
     """
 

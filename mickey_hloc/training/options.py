@@ -90,7 +90,7 @@ class ValidationOptions:
         vcre_share: a pose counts when its VCRE is below this share of the image diagonal.
         pose_m, pose_deg: a pose counts when both errors are smaller.
         pictures: pairs that are drawn.
-        every_epochs: validate each so many epochs.
+        every_epochs: number of epochs between two validations.
     """
 
     solver: Mapping[str, Any] = field(default_factory=lambda: {"kind": "probabilistic"})
@@ -120,7 +120,7 @@ class TrainerOptions:
         accumulate: batches a step.
         sync_batchnorm: normalise over all processes' batches (GPUs only).
         log_every_steps: of the scalars.
-        keep_epochs: besides the last checkpoint, keep one each so many epochs; 0 = only the last.
+        keep_epochs: number of epochs between two checkpoints that are kept beside the last; 0 = only the last.
         threads: CPU threads, 0 = torch's choice.
     """
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.io.files import atomic_path
+from mickey_hloc.model.device import usable_device
 from mickey_hloc.model.encoder import fold_dinov2_registers, read_dinov2_options
 from mickey_hloc.model.matching import DualSoftmax
 from mickey_hloc.model.mickey import MicKey
@@ -49,8 +50,7 @@ def load_model(
     Raises:
         WeightsError: the weights cannot be found, downloaded, trusted or loaded; the message says why.
     """
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = usable_device(device)
     path = resolve(os.fspath(name_or_path))
     options, state = _read(path)
     _require_trusted_encoder(options.encoder, path)
