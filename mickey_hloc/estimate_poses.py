@@ -29,7 +29,7 @@ from mickey_hloc.io.pairs import Pair, read_pairs
 from mickey_hloc.io.pose_journal import PoseJournal, combined
 from mickey_hloc.matching.mickey import dual_softmax
 from mickey_hloc.model.stored_constants import SOLVER_KEY
-from mickey_hloc.registry import CheckedOptions, ConfTable, file_safe, make_options
+from mickey_hloc.registry import CheckedOptions, ConfTable, file_safe, make_options, require
 from mickey_hloc.solvers import SOLVERS, Solver, get_solver
 from mickey_hloc.two_view.problem import ProblemBuilder, correspondences_for
 from mickey_hloc.two_view.solving import (
@@ -77,6 +77,7 @@ class PoseConf(CheckedOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require(self, "seed", 0 <= self.seed < 2**63, "at least 0 and below 2^63")
         if "name" not in self.solver:
             raise InputError("The poses conf's solver has no 'name'.")
 
@@ -103,11 +104,11 @@ def default_solver(features: Path, matches: Path | None) -> str:
         InputError: no such file, or that solver needs matches and there are none.
     """
     with FeatureFile(Path(features)) as file:
-        told = file.attributes.get(SOLVER_KEY)
+        told, family = file.attributes.get(SOLVER_KEY), file.attributes.get(FAMILY_KEY)
     name = str(told) if told in SOLVERS.names else "procrustes"
     if matches is not None:
         return name
-    if told is None or SOLVERS.get(name).needs == "probability":
+    if SOLVERS.get(name).needs == "probability" or (told is None and family is None):  # hloc's files say nothing
         return "mickey"
     raise InputError(
         f"The solver '{name}', which suits the features in {features}, needs matches: run `mickey-hloc match` and give "

@@ -8,6 +8,7 @@ different settings are never mixed in one file.
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.features import EXTRACTORS, Extractor, get_extractor
 from mickey_hloc.features.base import describe_images
 from mickey_hloc.io.cameras import Cameras
-from mickey_hloc.io.feature_store import IMAGE_BYTES, Arrays, FeatureStore
+from mickey_hloc.io.feature_store import IMAGE_CRC, Arrays, FeatureStore
 from mickey_hloc.io.image_batches import (
     CHOICE_OF_IMAGES,
     Decoded,
@@ -208,14 +209,14 @@ def extract(
 
 
 def _check_images(store: FeatureStore, image_dir: Path, names: Iterable[str]) -> None:
-    """Refuse to take features of another image for those of this one; the size of its file tells.
+    """Refuse to take features of another image for those of this one; the checksum of its file tells.
 
     Raises:
         InputError: an image has changed since its features were extracted.
     """
-    had = store.attributes_of(names, IMAGE_BYTES)
-    for name, size in had.items():
-        if size is not None and int(size) != (image_dir / name).stat().st_size:
+    had = store.attributes_of(names, IMAGE_CRC)
+    for name, crc in had.items():
+        if crc is not None and int(crc) != zlib.crc32((image_dir / name).read_bytes()):
             raise InputError(
                 f"{store.path} was made from another image '{name}'; choose another output or overwrite it."
             )
@@ -246,7 +247,7 @@ def _run(
             try:
                 found = describe_images(extractor, decoded.images, decoded.original_sizes, as_half)
                 features = {
-                    name: {**arrays, IMAGE_BYTES: np.array((image_dir / name).stat().st_size)}
+                    name: {**arrays, IMAGE_CRC: np.array(zlib.crc32((image_dir / name).read_bytes()))}
                     for name, arrays in zip(decoded.names, found, strict=True)
                 }
             except InputError as error:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from tqdm import tqdm
 
@@ -150,10 +149,10 @@ def _check_unchanged(matches: Path, pairs: Sequence[Pair], stored: StoredArrays)
         return
     with open_for_reading(matches, "matches file") as file:
         for pair in pairs:
-            group = file.get(pair_key(*pair))
-            if not isinstance(group, h5py.Group) or not all(name in stored for name in pair):
+            order = next((p for p in (pair, pair[::-1]) if pair_key(*p) in file), None)
+            if order is None or not all(name in stored for name in pair):
                 continue
-            if group["features_crc"][()].tolist() != [stored.checksum(name) for name in pair]:
+            if file[pair_key(*order)]["features_crc"][()].tolist() != [stored.checksum(name) for name in order]:
                 raise InputError(
                     f"{matches} was made from other features (those of {' '.join(pair)} have changed); "
                     "choose another output or overwrite it."

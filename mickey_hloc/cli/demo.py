@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
     saved = save_pictures(result, photos, args.output)
     print(f"pictures: {', '.join(str(path) for path in saved)}", file=sys.stderr)
     chosen = {key: getattr(args, key) for key in ("feature", "matcher", "depth", "solver", "weights")}
+    chosen |= {"seed": args.seed or None, "accept": args.accept if args.accept != "supported" else None}
     method = " ".join(f"--{key} {value}" for key, value in chosen.items() if value is not None)
+    method += "".join(f" --set {shlex.quote(assignment)}" for assignment in args.set)
     files = f"{paths[0]} {paths[1]} --intrinsics {intrinsics}"
     print(f"the same from files: mickey-hloc pose {files} {method}", file=sys.stderr)
     return 0 if result.pose.success else 1

@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     if chosen and not issubclass(EXTRACTORS.get(args.feature, args.hloc), MickeyExtractor):
         names = ", ".join(f"--{key.replace('_', '-')}" for key in chosen)
         raise InputError(f"Feature {args.feature} is not MicKey: leave out {names}.")
-    options |= chosen | ({} if args.device is None else {"device": args.device})
+    has_device = "device" in getattr(EXTRACTORS.get(args.feature, args.hloc).Options, "__dataclass_fields__", {})
+    options |= chosen | ({"device": args.device} if args.device is not None and has_device else {})
     changes = {"resize_max": args.resize_max, "globs": args.glob, "exif_turn": args.exif}
     changes = {key: value for key, value in changes.items() if value is not None}
     if changes:

@@ -21,6 +21,9 @@ def rotation_deg(pose: RelativePose) -> float:
     return float(rotation_angle_deg(torch.from_numpy(pose.R)))
 
 
+RIGHT = " (right: image error below 10 % of the diagonal)"
+
+
 def pose_as_text(result: TwoViewResult, photos: tuple[Photo, Photo]) -> str:
     """The pose as numbers and in words, or why there is none."""
     pose = result.pose
@@ -36,7 +39,7 @@ def pose_as_text(result: TwoViewResult, photos: tuple[Photo, Photo]) -> str:
         f"  tx ty tz (m)  {' '.join(f'{t:.4f}' for t in pose.t)}",
         f"  in words      {pose_in_words(pose)}",
         f"  score         {pose.score:.1f} soft inliers; {counts} agree",
-        f"  confidence    {pose.confidence:.3f}, {strength(pose.confidence)}{note}",
+        f"  confidence    {pose.confidence:.3f}, {strength(pose.confidence)}{RIGHT}{note}",
         f"  distance      {low:.2f} to {high:.2f} m in 95 of 100 such cases" if np.isfinite(high) else "",
         f"  seconds       {seconds}",
     ]

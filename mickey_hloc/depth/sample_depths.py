@@ -20,7 +20,6 @@ from mickey_hloc.io.features import TRAINING_FOCAL_KEY, FeatureFile
 logger = logging.getLogger(__name__)
 
 BATCH = 32  # images between two writings
-WITNESSES = 3  # images that are compared with the stored ones before a run goes on
 
 
 def main(
@@ -105,19 +104,18 @@ def _sample(
 def _check_unchanged(output: Path, file: FeatureFile, source: DepthSource, names: Sequence[str]) -> None:
     """Refuse depths of other keypoints or of depth files that have changed since the output was made.
 
-    Keypoints are compared on all images; depth is asked for again on some, unless that is costly.
+    Keypoints are compared on all images, and depth is asked for again unless that is costly.
 
     Raises:
         InputError: they have changed.
     """
     with FeatureFile(output) as stored:
         present = [name for name in names if name in stored]
-        witnesses = {present[i * (len(present) - 1) // max(WITNESSES - 1, 1)] for i in range(WITNESSES) if present}
         for name in present:
             had, now = stored.read(name), file.read(name)
             if not np.array_equal(had.keypoints, now.keypoints) or had.image_size != now.image_size:
                 raise _changed(output, "keypoints", name)
-            if name not in witnesses or source.costly:
+            if source.costly:
                 continue
             depths = source.depths(name, torch.from_numpy(now.keypoints)).numpy()
             if had.depths is None or not np.array_equal(had.depths, depths, equal_nan=True):

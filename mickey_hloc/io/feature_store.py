@@ -35,7 +35,7 @@ from mickey_hloc.io.origin import ORIGIN_KEY, check_origin, origin_text
 
 FORMAT = ("v110", "v110")  # hloc's own setting, "latest", depends on the installed library; this any since 2016 reads
 Arrays = Mapping[str, np.ndarray]
-IMAGE_BYTES = "image_bytes"  # attribute of a group: the size of the image's file, which tells another image
+IMAGE_CRC = "image_crc"  # attribute of a group: the checksum of the image's file, which tells another image
 
 
 class FeatureStore:
@@ -116,7 +116,7 @@ class FeatureStore:
 
         Args:
             images: by name; every array becomes a dataset. ``keypoints`` gets hloc's attribute ``uncertainty`` from an
-                entry ``uncertainty`` (pixels), and the group its attribute ``image_bytes``, if there are such.
+                entry ``uncertainty`` (pixels), and the group its attribute ``image_crc``, if there are such.
 
         Raises:
             InputError: the disk is full.
@@ -196,12 +196,12 @@ def write_image(file: h5py.File, name: str, arrays: Arrays) -> None:
     """Write one image's group in hloc's layout."""
     group = _folder_of(file, name).create_group(name.rpartition("/")[2])
     for key in sorted(arrays):
-        if key not in ("uncertainty", IMAGE_BYTES):
+        if key not in ("uncertainty", IMAGE_CRC):
             group.create_dataset(key, data=arrays[key])
     if "uncertainty" in arrays:
         group["keypoints"].attrs["uncertainty"] = float(arrays["uncertainty"])
-    if IMAGE_BYTES in arrays:
-        group.attrs[IMAGE_BYTES] = int(arrays[IMAGE_BYTES])
+    if IMAGE_CRC in arrays:
+        group.attrs[IMAGE_CRC] = int(arrays[IMAGE_CRC])
 
 
 def _folder_of(file: h5py.File, name: str) -> h5py.Group:

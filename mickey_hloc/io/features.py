@@ -11,6 +11,7 @@ import numpy as np
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.hdf5 import open_for_reading, read_array
+from mickey_hloc.io.stored_arrays import checksum
 
 _READ = ("keypoints", "keypoint_scores", "depths", "descriptors")
 PER_KEYPOINT = ("keypoint_scores", "depths", "scores", "scales", "oris")  # datasets with one entry a keypoint
@@ -114,6 +115,14 @@ class FeatureFile:
             image_size=_image_size(group, where),
             learned_focal=self._learned_focal(group),
         )
+
+    def checksum(self, name: str) -> int | None:
+        """Of every dataset of an image, as matches files keep it; None where the descriptors were left out."""
+        group = self._file.get(name)
+        if not isinstance(group, h5py.Group) or "descriptors" not in group:
+            return None
+        where = f"image '{name}' in {self.path}"
+        return checksum({key: np.asarray(read_array(group, key, where), dtype=np.float32) for key in group})
 
     def _learned_focal(self, group: h5py.Group) -> LearnedFocal | None:
         trained = self._file.attrs.get(TRAINING_FOCAL_KEY)

@@ -60,6 +60,14 @@ class MatchFile:
         matches, scores = matches_of_partners(partner, stored)
         return (matches[:, ::-1].copy() if is_reversed else matches), scores
 
+    def features_checksums(self, name0: str, name1: str) -> tuple[int, int] | None:
+        """Checksums of the features that a pair was matched by; None where the file does not say, as hloc's."""
+        group, is_reversed = self._find(name0, name1)
+        if "features_crc" not in group:
+            return None
+        first, second = (int(crc) for crc in group["features_crc"][()])
+        return (second, first) if is_reversed else (first, second)
+
     def __contains__(self, pair: tuple[str, str]) -> bool:
         return self._lookup(*pair) is not None
 

@@ -33,7 +33,7 @@ def as_features_and_matches(
     with open_for_reading(correspondences, "correspondences file") as file:
         stored = [_stored_order(file, pair) for pair in pairs]
         found = {pair: _read_pair(file, pair) for pair in stored if pair is not None}
-        origin = hashlib.sha256(f"{file.attrs[ORIGIN_KEY]} {sorted(found)}".encode()).hexdigest()
+        origin = _content(str(file.attrs[ORIGIN_KEY]), found)
         if all(_origin_of(path) == origin for path in (features, matches)):
             return features, matches
         images, indices = _unique_keypoints(found)
@@ -47,6 +47,16 @@ def as_features_and_matches(
                 scores = np.asarray(group["scores"], dtype=np.float32)
                 _write_pair(out, pair, (indices[pair, 0], indices[pair, 1]), scores, counts)
     return features, matches
+
+
+def _content(told: str, found: Mapping[Pair, Mapping[str, np.ndarray]]) -> str:
+    """A checksum of what the correspondences file says of itself and of its pairs' arrays."""
+    digest = hashlib.sha256(told.encode())
+    for pair, arrays in sorted(found.items()):
+        digest.update(str(pair).encode())
+        for key in sorted(arrays):
+            digest.update(key.encode() + np.ascontiguousarray(arrays[key]).tobytes())
+    return digest.hexdigest()
 
 
 def _read_pair(file: h5py.File, pair: Pair) -> dict[str, np.ndarray]:

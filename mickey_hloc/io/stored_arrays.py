@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -60,8 +61,13 @@ class StoredArrays:
     def checksum(self, name: str) -> int:
         """Of every dataset of an image: tells features of another run from these."""
         if name not in self._checksums:
-            arrays, crc = self.read(name), 0
-            for key in sorted(arrays):
-                crc = zlib.crc32(arrays[key].numpy().tobytes(), zlib.crc32(key.encode(), crc))
-            self._checksums[name] = crc
+            self._checksums[name] = checksum({key: value.numpy() for key, value in self.read(name).items()})
         return self._checksums[name]
+
+
+def checksum(arrays: Mapping[str, np.ndarray]) -> int:
+    """Of the float32 arrays of an image's group, as matches files keep it."""
+    crc = 0
+    for key in sorted(arrays):
+        crc = zlib.crc32(np.asarray(arrays[key], dtype=np.float32).tobytes(), zlib.crc32(key.encode(), crc))
+    return crc

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
+from mickey_hloc.errors import InputError
+from mickey_hloc.features.base import FAMILY_KEY
 from mickey_hloc.features.mickey import weights_tag
 from mickey_hloc.io.checksum import sha256
 from mickey_hloc.matching.base import Matcher, MatcherOptions, StoredFeatures
@@ -75,6 +77,10 @@ def dual_softmax(attributes: Mapping[str, object], weights: str) -> DualSoftmax:
     stored = stored_matcher(attributes)
     if stored is not None:
         return stored
+    if FAMILY_KEY in attributes:
+        raise InputError(
+            f"These features are {attributes[FAMILY_KEY]}'s, not MicKey's: choose another matcher for them."
+        )
     from mickey_hloc.weights.checkpoints import load_matcher
 
     return load_matcher(weights)

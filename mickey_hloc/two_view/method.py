@@ -17,7 +17,7 @@ from mickey_hloc.features.mickey import MickeyExtractor
 from mickey_hloc.matching import MATCHERS, Matcher
 from mickey_hloc.matching.mickey import DualSoftmaxMatcher
 from mickey_hloc.pair_models import PAIR_MODELS, VISMATCH_PREFIX, PairModel
-from mickey_hloc.registry import CheckedOptions, UnknownNameError, is_dotted_path, unknown_name
+from mickey_hloc.registry import CheckedOptions, UnknownNameError, is_dotted_path, require, unknown_name
 from mickey_hloc.solvers import SOLVERS, Solver
 
 _MATCHING_FILES = (".h5", ".hdf5")
@@ -78,6 +78,10 @@ class Method(CheckedOptions):
     calibration: str | None = None
     hloc: str = "hloc"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "seed", 0 <= self.seed < 2**63, "at least 0 and below 2^63")
 
     def resolve(self) -> Parts:
         """The parts; every name and option is checked here, before the long work. No weights are loaded.

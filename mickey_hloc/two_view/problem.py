@@ -20,6 +20,7 @@ from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.cameras import Camera
 from mickey_hloc.io.features import ImageFeatures
+from mickey_hloc.model.device import usable_device
 from mickey_hloc.model.focal import focal_note, focal_ratio
 from mickey_hloc.model.matching import DualSoftmax
 from mickey_hloc.solvers import PoseProblem, Solver, View
@@ -83,7 +84,7 @@ class ProblemBuilder:
         device: str | torch.device = "cpu",
     ) -> None:
         self.correspondences: Correspondences = correspondences
-        self.device = torch.device(device)
+        self.device = usable_device(device)
         self.dual_softmax = None if dual_softmax is None else dual_softmax.to(self.device)
         self.depth_maps, self.focal_correction = depth_maps, focal_correction
 

@@ -39,6 +39,7 @@ class StoredPairs:
         self.features = (features0, features1)
         self.cameras, self.depth, self.matches = cameras, depth, matches
         self._views: OrderedDict[tuple[int, str], ViewData] = OrderedDict()
+        self._checksums: dict[tuple[int, str], int | None] = {}
         self._lock = threading.Lock()
 
     def load(self, name0: str, name1: str) -> tuple[ViewData, ViewData, Matches | None]:
@@ -49,11 +50,28 @@ class StoredPairs:
         """
         with self._lock:
             views = self._view(0, name0), self._view(1, name1)
-            return (*views, None if self.matches is None else self.matches.read(name0, name1))
+            if self.matches is None:
+                return (*views, None)
+            matches = self.matches.read(name0, name1)
+            self._check_matched(self.matches, (name0, name1))
+            return (*views, matches)
 
     def checksum(self, name0: str, name1: str) -> str:
         """A checksum of everything that the problem of a pair is made from. Raises: see ``load``."""
         return self.builder.checksum(*self.load(name0, name1))
+
+    def _check_matched(self, matches: MatchFile, names: tuple[str, str]) -> None:
+        """Refuse matches of other features than these."""
+        matched = matches.features_checksums(*names)
+        for side, name in enumerate(names):
+            if (side, name) not in self._checksums:
+                self._checksums[side, name] = self.features[side].checksum(name)
+            now = self._checksums[side, name]
+            if matched is not None and now is not None and now != matched[side]:
+                raise InputError(
+                    f"{matches.path} was made from other features than those of image '{name}' in "
+                    f"{self.features[side].path}; match these features again."
+                )
 
     def _view(self, side: int, name: str) -> ViewData:
         key = (0 if self.features[0].path == self.features[1].path else side, name)

@@ -165,7 +165,7 @@ def test_unusable_arguments(room, capsys) -> None:
 def test_the_demo(method, largest_error_cm, tmp_path, capsys) -> None:
     assert main(["demo", "--out", str(tmp_path), "--room", "2", *method]) == 0
     printed = capsys.readouterr()
-    error_cm = float(printed.out.split("error")[1].split(",")[1].split()[0])
+    error_cm = float(printed.out.split("\n  error ")[1].split(",")[1].split()[0])
     assert error_cm < largest_error_cm
     assert (tmp_path / "matches.png").is_file()
     command = printed.err.split("the same from files: mickey-hloc ")[1].split()
