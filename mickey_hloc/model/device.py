@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import torch
 
 from mickey_hloc.errors import InputError
@@ -22,6 +24,6 @@ def usable_device(name: str | torch.device | None) -> torch.device:
         device = torch.device(name or default_device())
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0][:120]
+        reason = textwrap.shorten(str(error).split(". ")[0], 120, placeholder=" ...")
         raise InputError(f"The device '{name}' cannot be used here ({reason}); choose cpu, or leave it out.") from error
     return device
