@@ -7,10 +7,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.recorded_network import write_small_network
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 COMPACT = Path(__file__).resolve().parent / "data"
+
+# No test is timed: neither its examples nor how long drawing them takes.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def _folder(variable: str, default: Path) -> Path:

@@ -66,7 +66,9 @@ def test_too_many_entries_and_twins(tmp_path):
         extract_members(path, out, progress=False)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.data())
 def test_damaged_archives_give_the_file_or_an_error(tmp_path, data):
     content = bytearray(hostile("folder/notes.txt"))

@@ -55,7 +55,9 @@ def test_a_later_call_resumes_what_an_earlier_one_left(server, tmp_path):
     assert [(r.first_byte, r.sent) for r in server.requests] == [(120_000, 180_000)]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     cuts=st.lists(st.integers(1, 400), max_size=6),
     ranges=st.booleans(),

@@ -107,7 +107,9 @@ _JSON = st.recursive(
 _KEYS = [*MicKeyOptions().to_dict(), "colour"]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(values=st.dictionaries(st.sampled_from(_KEYS), _JSON, max_size=4) | _JSON)
 def test_any_metadata_is_read_or_refused(tmp_path: Path, values: object) -> None:
     path = written(tmp_path, json.dumps(values))

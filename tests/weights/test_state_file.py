@@ -114,7 +114,9 @@ def test_packed_archives_are_no_torch_files(tmp_path):
         load_state_file(path)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.data())
 def test_damaged_torch_files_load_or_raise_weights_errors(tmp_path, data):
     legacy = {"_use_new_zipfile_serialization": False} if data.draw(st.booleans()) else {}
