@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from support.rendered_scenes import change_times
-from support.stub_host import write_stub_host
+from support.stub_host import importable_stub_host
 
 from mickey_hloc.benchmark.benches import paper_figures
 from mickey_hloc.benchmark.grid import combinations, read_grid
@@ -40,10 +40,8 @@ GRID = {
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("host")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
-        yield write_stub_host(folder, "stubhloc2")
+    with importable_stub_host(tmp_path_factory.mktemp("host"), "stubhloc2") as name:
+        yield name
 
 
 def write_grid(path, **changes):

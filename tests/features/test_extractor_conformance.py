@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from support.part_checks import check_copy_and_pickle, check_identity, check_options, check_tags, same_bytes
-from support.stub_host import write_stub_host
+from support.stub_host import importable_stub_host
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.features import EXTRACTORS, Extractor, get_extractor
@@ -51,10 +51,8 @@ Make = Callable[..., Extractor]
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("host")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
-        yield write_stub_host(folder, "stubhloc_features")
+    with importable_stub_host(tmp_path_factory.mktemp("host"), "stubhloc_features") as name:
+        yield name
 
 
 @pytest.fixture(params=[*EXTRACTORS.names, *HOSTED])

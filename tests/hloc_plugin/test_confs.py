@@ -3,16 +3,11 @@
 from pathlib import Path
 
 import pytest
-from support.networks import tiny_model
+from support.networks import save_tiny_model
 
 from mickey_hloc import extract_features, match_features, match_images
 from mickey_hloc.features import get_extractor
 from mickey_hloc.hloc_plugin.confs import dense_confs, feature_confs, matcher_confs, mickey_conf
-from mickey_hloc.weights.checkpoints import save_model
-
-
-def saved(folder: Path, size: int | None) -> Path:
-    return save_model(tiny_model(training_size_px=size), folder / f"s{size}.safetensors", include_encoder=True)
 
 
 def size_of(conf: dict) -> int | None:
@@ -21,16 +16,16 @@ def size_of(conf: dict) -> int | None:
 
 def test_a_conf_has_the_size_of_its_weights(tmp_path: Path) -> None:
     assert size_of(mickey_conf()) == 720
-    assert size_of(mickey_conf(saved(tmp_path, 320))) == 320
-    assert size_of(mickey_conf(saved(tmp_path, None))) is None
-    assert size_of(mickey_conf(saved(tmp_path, 320), resize_max=200)) == 200
+    assert size_of(mickey_conf(save_tiny_model(tmp_path, 320))) == 320
+    assert size_of(mickey_conf(save_tiny_model(tmp_path, None))) is None
+    assert size_of(mickey_conf(save_tiny_model(tmp_path, 320), resize_max=200)) == 200
 
 
 @pytest.mark.parametrize(("name", "size"), [("mickey", 320), ("mickey-1024", 1024)])
 def test_a_conf_for_other_weights_takes_their_size_unless_it_is_for_another_one(
     name: str, size: int, tmp_path: Path
 ) -> None:
-    weights = str(saved(tmp_path, 320))
+    weights = str(save_tiny_model(tmp_path, 320))
     assert get_extractor(name, weights=weights).preprocessing.resize_max == size
     conf = extract_features.get_conf(name, weights=weights)
     assert size_of(conf) == size

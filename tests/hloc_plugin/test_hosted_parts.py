@@ -4,8 +4,8 @@ import importlib
 
 import numpy as np
 import pytest
-from support.rendered_scenes import change_times, write_scene
-from support.stub_host import write_stub_host
+from support.rendered_scenes import NAMES, PAIRS, change_times, write_scene
+from support.stub_host import importable_stub_host
 
 from mickey_hloc import cli, estimate_poses, extract_features, match_features, match_images
 from mickey_hloc.errors import InputError, MissingDependencyError, WeightsError
@@ -20,9 +20,6 @@ from mickey_hloc.io.poses import read_poses
 from mickey_hloc.matching import get_matcher
 from mickey_hloc.pair_models import get_pair_model
 from mickey_hloc.two_view.method import Method
-
-NAMES = [f"s00001/{name}" for name in ("seq0/frame_00000.jpg", "seq1/frame_00000.jpg", "seq1/frame_00001.jpg")]
-PAIRS = [(NAMES[0], NAMES[1]), (NAMES[0], NAMES[2])]
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +37,8 @@ def sift(images, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("host")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
-        yield write_stub_host(folder)
+    with importable_stub_host(tmp_path_factory.mktemp("host")) as name:
+        yield name
 
 
 def match(features, path, name, host="hloc"):

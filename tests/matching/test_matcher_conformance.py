@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from support.part_checks import check_copy_and_pickle, check_identity, check_options, check_tags
-from support.stub_host import write_stub_host
+from support.stub_host import importable_stub_host
 from torch import Tensor
 
 from mickey_hloc.errors import InputError
@@ -50,10 +50,8 @@ Make = Callable[..., Matcher]
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("host")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
-        yield write_stub_host(folder, "stubhloc_matchers")
+    with importable_stub_host(tmp_path_factory.mktemp("host"), "stubhloc_matchers") as name:
+        yield name
 
 
 @pytest.fixture(params=[*MATCHERS.names, *HOSTED])

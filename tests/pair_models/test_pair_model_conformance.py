@@ -12,7 +12,7 @@ import pytest
 import torch
 from support import stub_vismatch
 from support.part_checks import check_copy_and_pickle, check_identity, check_options, check_tags
-from support.stub_host import write_stub_host
+from support.stub_host import importable_stub_host
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.pair_models import PAIR_MODELS, VISMATCH_PREFIX, PairMatches, PairModel, get_pair_model
@@ -38,10 +38,8 @@ Make = Callable[..., PairModel]
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("host")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
-        yield write_stub_host(folder, "stubhloc_pairs")
+    with importable_stub_host(tmp_path_factory.mktemp("host"), "stubhloc_pairs") as name:
+        yield name
 
 
 @pytest.fixture(params=[*PAIR_MODELS.names, *HOSTED])

@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from support.posed_scenes import K, make_scene, motion_error, write_tiny_model
+from support.posed_scenes import K, estimate, motion_error, write_tiny_model
 
 from mickey_hloc import estimate_poses
 from mickey_hloc.cli import main as cli
@@ -12,24 +12,6 @@ from mickey_hloc.io.pairs import read_pairs, write_pairs
 from mickey_hloc.io.pose_journal import PoseJournal
 from mickey_hloc.io.poses import read_poses
 from mickey_hloc.model.stored_constants import DUSTBIN_KEY, TEMPERATURE_KEY
-
-
-@pytest.fixture(scope="module")
-def shared_scene(tmp_path_factory):
-    return make_scene(tmp_path_factory.mktemp("scene"))
-
-
-@pytest.fixture
-def scene(tmp_path):
-    return make_scene(tmp_path)
-
-
-def estimate(scene, conf="procrustes", name="poses.txt", **changes):
-    """Run the step on a scene's files."""
-    options = {"matches": scene.matches, "output": scene.folder / name, "progress": False, **changes}
-    conf = estimate_poses.get_conf(conf) if isinstance(conf, str) else conf
-    files = {key: options.pop(key, getattr(scene, key)) for key in ("pairs", "features", "intrinsics")}
-    return estimate_poses.main(conf, **files, **options)
 
 
 def check_poses(scene, path, tolerance=1e-3):
@@ -265,53 +247,6 @@ def test_more_pairs_are_added_to_a_finished_file(scene, monkeypatch):
     path = estimate(scene)
     assert added == pairs[3:]
     assert path.read_bytes() == estimate(scene, name="whole.txt").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"solver": {"name": "procrust"}}, "Unknown solver 'procrust'.*did you mean 'procrustes'"),
-        ({"solver": {"name": "procrustes", "max_err": 1}}, "Unknown option 'max_err'"),
-        ({"solver": {}}, "no 'name'"),
-        (
-            {"correspondences": "dense"},
-            "correspondences of the poses conf must be one of matches, descriptors",
-        ),
-        ({"correspondences": "descriptors"}, "'procrustes' needs matches"),
-        ({"depth": "magic"}, "Unknown depth source 'magic'"),
-        ({"deepth": "magic"}, "Unknown option 'deepth' of the poses conf"),
-    ],
-)
-def test_wrong_confs_are_explained(shared_scene, change, message):
-    with pytest.raises(InputError, match=message):
-        estimate(shared_scene, {**estimate_poses.get_conf("procrustes"), **change}, name="wrong.txt")
-    assert not list(shared_scene.folder.glob("*wrong*"))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"matches": None}, "needs a matches file"),
-        ({"features": "absent.h5"}, r"No features file absent.h5"),
-        ({"pairs": "absent.txt"}, r"No pairs file absent.txt"),
-        ({"intrinsics": "absent.txt"}, r"absent.txt"),
-        ({"output": None}, "export_dir or output"),
-        ({"batch_size": 0}, "batch_size is 0"),
-    ],
-)
-def test_wrong_input_is_explained(shared_scene, change, message):
-    with pytest.raises(InputError, match=message):
-        estimate(shared_scene, **{"name": "wrong.txt", **change})
-
-
-def test_broken_pairs_files_are_explained(shared_scene, tmp_path):
-    path = tmp_path / "pairs.txt"
-    path.write_text("a.jpg b.jpg\na.jpg\n")
-    with pytest.raises(InputError, match=r"line 2: expected 'name0 name1'"):
-        estimate(shared_scene, pairs=path)
-    path.write_text("# nothing\n")
-    with pytest.raises(InputError, match="has no pairs"):
-        estimate(shared_scene, pairs=path)
 
 
 def test_images_of_another_size_than_the_intrinsics_are_failures(scene):

@@ -1,15 +1,13 @@
 """The extraction step: hloc's layout and names, batches that change nothing, bad images skipped, nothing mixed."""
 
 import logging
-import subprocess
-import sys
 
 import h5py
 import numpy as np
 import PIL.Image
 import pytest
 import torch
-from support.posed_scenes import write_images, write_texture, write_tiny_model
+from support.posed_scenes import IMAGE_SIZES, write_texture, write_tiny_model
 
 from mickey_hloc import extract_features
 from mickey_hloc.cli import main as cli
@@ -19,14 +17,6 @@ from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.image_batches import Preprocessing, load_image, plan_batches
 from mickey_hloc.model.stored_constants import stored_matcher
 from mickey_hloc.weights.checkpoints import load_model
-
-SIZES = [(160, 120), (120, 160), (160, 120), (161, 119), (160, 120), (320, 240)]
-
-
-@pytest.fixture
-def images(tmp_path):
-    folder = tmp_path / "images"
-    return folder, write_images(folder, SIZES)
 
 
 @pytest.fixture
@@ -51,7 +41,7 @@ def test_mickey_features_are_those_of_the_network(images, conf, tmp_path):
     assert sorted(found) == sorted(names)
     model = load_model(conf["model"]["weights"], precision="fp32")
     preprocessing = Preprocessing(resize_max=160)
-    for name, (width, height) in zip(names, SIZES, strict=True):
+    for name, (width, height) in zip(names, IMAGE_SIZES, strict=True):
         image, size = load_image(folder / name, preprocessing)
         assert size == (width, height)
         scale = np.array(size) / image.shape[:0:-1]  # x and y differ: resized sizes are whole pixels
@@ -279,23 +269,3 @@ def test_another_image_of_the_same_name_is_never_taken_for_the_old_one(images, t
     with pytest.raises(InputError, match=f"made from another image '{names[-1]}'"):
         extract_features.main(extract_features.get_conf("sift"), folder, feature_path=path)
     assert path.read_bytes() == before
-
-
-def test_importing_the_steps_opens_no_weights():
-    code = (
-        "import sys\nopened = []\n"
-        "sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == 'open' else None)\n"
-        "import mickey_hloc, mickey_hloc.extract_features, mickey_hloc.match_features, mickey_hloc.estimate_poses\n"
-        "import mickey_hloc.two_view.estimator, mickey_hloc.hloc_plugin\n"
-        "print([path for path in opened if path.endswith(('.safetensors', '.ckpt', '.pth', '.h5'))])\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_a_missing_bundled_model_costs_nobody_else_anything(images, tmp_path, monkeypatch):
-    monkeypatch.setattr("mickey_hloc.weights.named._BUNDLED", tmp_path / "nowhere")
-    report = extract_features.extract(extract_features.get_conf("sift"), images[0], tmp_path / "feats.h5")
-    assert not report.skipped
-    with pytest.raises(MickeyHlocError, match="small"):
-        extract_features.get_conf("mickey-small")

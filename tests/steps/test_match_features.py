@@ -6,16 +6,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from support.rendered_scenes import change_times, write_scene
+from support.rendered_scenes import NAMES, PAIRS, change_times, write_scene
 
 from mickey_hloc import cli, extract_features, match_features
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.matches import MatchFile
 from mickey_hloc.matching import MATCHERS, get_matcher
-
-NAMES = [f"s00001/{name}" for name in ("seq0/frame_00000.jpg", "seq1/frame_00000.jpg", "seq1/frame_00001.jpg")]
-PAIRS = [(NAMES[0], NAMES[1]), (NAMES[0], NAMES[2])]
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,14 @@ import numpy as np
 import pycolmap
 import torch
 
+from mickey_hloc import estimate_poses
 from mickey_hloc.io.matches import pair_key
 from mickey_hloc.model.mickey import MicKey, MicKeyOptions
 from mickey_hloc.weights.checkpoints import save_model
 
 K = np.array([[300.0, 0, 159.5], [0, 310.0, 119.5], [0, 0, 1]])
 SIZE = (320, 240)
+IMAGE_SIZES = [(160, 120), (120, 160), (160, 120), (161, 119), (160, 120), (320, 240)]
 
 
 def write_texture(path: Path, width: int, height: int, seed: int) -> Path:
@@ -126,3 +128,11 @@ def random_motion(random: np.random.Generator, angle: float = 0.2, distance: flo
 def motion_error(a: pycolmap.Rigid3d, b: pycolmap.Rigid3d) -> float:
     """Largest difference of the two 3 x 4 matrices."""
     return float(np.abs(np.asarray(a.matrix()) - np.asarray(b.matrix())).max())
+
+
+def estimate(scene, conf="procrustes", name="poses.txt", **changes):
+    """Run the step on a scene's files."""
+    options = {"matches": scene.matches, "output": scene.folder / name, "progress": False, **changes}
+    conf = estimate_poses.get_conf(conf) if isinstance(conf, str) else conf
+    files = {key: options.pop(key, getattr(scene, key)) for key in ("pairs", "features", "intrinsics")}
+    return estimate_poses.main(conf, **files, **options)

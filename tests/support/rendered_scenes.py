@@ -13,6 +13,9 @@ from mickey_hloc.io.poses import format_numbers, wxyz_from_rigid3d
 from mickey_hloc.rooms import render, sample_pair
 
 SIZE = (320, 240)
+# A scene of ``write_scene(folder / "s00001", ...)``, its reference first.
+NAMES = [f"s00001/{name}" for name in ("seq0/frame_00000.jpg", "seq1/frame_00000.jpg", "seq1/frame_00001.jpg")]
+PAIRS = [(NAMES[0], NAMES[1]), (NAMES[0], NAMES[2])]
 
 
 def write_scene(folder: Path, seed: int, size: tuple[int, int] = SIZE, num_queries: int = 2) -> Path:

@@ -1,6 +1,10 @@
 """A package with hloc's interfaces and tiny models, written to a folder: what our steps ask of a host, nothing else."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 FILES = {
     "__init__.py": "",
@@ -128,3 +132,11 @@ def write_stub_host(folder: Path, name: str = "stubhloc") -> str:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     return name
+
+
+@contextmanager
+def importable_stub_host(folder: Path, name: str = "stubhloc") -> Iterator[str]:
+    """The name of a written package that can be imported until the end of the block."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        yield write_stub_host(folder, name)
