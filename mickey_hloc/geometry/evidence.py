@@ -18,7 +18,6 @@ class Evidence:
         num_inliers: how many of them agree with the pose in the solver's own terms; several keypoints in one spot
             count as one.
         minimal: correspondences that define a pose of this solver, which always agree with it.
-        soft_count: soft inlier count of the solver.
         probability_sum, probability_total: sum of match probabilities over the inliers, over all judged ones.
         pixel_inliers, pixel_probability: number and probabilities of the inliers that also agree in pixels: within
             0.5 % of the diagonal of the epipolar line, and within 1.5 % of each other by the depths.
@@ -40,7 +39,6 @@ class Evidence:
     num_correspondences: float = 0.0
     num_inliers: float = 0.0
     minimal: float = 3.0
-    soft_count: float = 0.0
     probability_sum: float = 0.0
     probability_total: float = 0.0
     pixel_inliers: float = 0.0

@@ -9,23 +9,10 @@ import math
 import torch
 from torch import Tensor
 
-_WILSON_Z = 1.959964  # two-sided 95 %
-
 
 def soft_inlier_count(residuals: Tensor, threshold: float, dim: int = -1) -> Tensor:
     """Sum of sigmoid(5/t (t - r)) over ``dim`` (MicKey section 3.1.2); differentiable. NaN residuals count 0."""
     return torch.sigmoid((5.0 / threshold) * (threshold - residuals)).nan_to_num(nan=0.0).sum(dim=dim)
-
-
-def wilson_lower_bound(successes: float, trials: float, z: float = _WILSON_Z) -> float:
-    """Lower end of the Wilson score interval of a share; 0 without trials."""
-    if trials <= 0:
-        return 0.0
-    share = min(max(successes / trials, 0.0), 1.0)
-    z2 = z * z / trials
-    half_width = z * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials))
-    lower = (share + z2 / 2 - half_width) / (1 + z2)
-    return min(max(lower, 0.0), share)  # rounding can leave it a hair outside
 
 
 def log10_false_alarms(

@@ -16,7 +16,6 @@ from mickey_hloc.solvers.chance import (
     nearby_pairs,
     num_distinct,
     rotation_std_deg,
-    soft_inlier_count,
 )
 from mickey_hloc.solvers.covariance import pose_covariance, vcre_std
 from mickey_hloc.solvers.residuals import reprojection_errors, sampson_errors
@@ -76,7 +75,6 @@ def gather(problem: PoseProblem, R: Tensor, t: Tensor, judged: Judged) -> tuple[
         num_correspondences=len(judged.pairs) * share,
         num_inliers=float(distinct),
         minimal=float(judged.minimal),
-        soft_count=float(soft_inlier_count(judged.residuals, judged.threshold)),
         probability_sum=float(judged.probabilities[inliers].sum()) * share,
         probability_total=float(judged.probabilities.sum()) * share,
         pixel_inliers=float(in_pixels.sum()) * share,

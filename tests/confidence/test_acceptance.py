@@ -22,7 +22,6 @@ GOOD = Evidence(
     line_distance=0.1,
     log10_nfa=-20.0,
     distance_m=1.0,
-    soft_count=38.0,
 )
 
 

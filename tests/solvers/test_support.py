@@ -18,7 +18,6 @@ from mickey_hloc.solvers.chance import (
     nearby_pairs,
     num_distinct,
     rotation_std_deg,
-    wilson_lower_bound,
     wrong_pairs,
 )
 from mickey_hloc.solvers.covariance import pose_covariance, vcre_std
@@ -32,22 +31,6 @@ from mickey_hloc.solvers.support import (
     soft_inlier_count,
     usable_matches,
 )
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "expected"),
-    [(0, 0, 0.0), (0, 10, 0.0), (10, 10, 0.72247), (5, 10, 0.23659), (81, 263, 0.25524), (1, 1, 0.20654)],
-)
-def test_wilson_lower_bound_against_published_values(successes: int, trials: int, expected: float) -> None:
-    assert wilson_lower_bound(successes, trials) == pytest.approx(expected, abs=2e-4)
-
-
-@given(st.integers(0, 500), st.integers(1, 500))
-def test_wilson_lower_bound_is_below_the_share(successes: int, trials: int) -> None:
-    successes = min(successes, trials)
-    bound = wilson_lower_bound(successes, trials)
-    assert 0 <= bound <= successes / trials
-    assert wilson_lower_bound(10 * successes, 10 * trials) >= bound
 
 
 def test_soft_inlier_count_is_half_at_the_threshold_and_ignores_nan() -> None:
