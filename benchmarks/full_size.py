@@ -8,7 +8,7 @@ import time
 
 import torch
 
-from mickey_hloc.model.mickey import MicKey, MicKeyOptions, autocast_dtype
+from mickey_hloc.model.mickey import MicKey, MicKeyOptions, autocast_dtype, cpu_multiplies_bf16
 from mickey_hloc.solvers import PoseProblem, View, get_solver
 
 
@@ -23,12 +23,17 @@ def main() -> None:
     model = MicKey(MicKeyOptions()).to(device).eval()
     image0, image1 = torch.rand(2, 1, 3, 720, 540, device=device)
     half = "fp16" if device.type == "cuda" else "bf16"
+    if device.type == "cpu" and cpu_multiplies_bf16() is False:
+        half = "fp32"  # this CPU has no 16-bit instructions
     seconds = {}
-    for precision in (half, "fp32"):
+    for precision in dict.fromkeys((half, "fp32")):
         model.precision = precision
         runs = [time_pair(model, image0, image1) for _ in range(args.runs + 1)][1:]  # the first one warms up
         seconds[precision] = {stage: min(run[stage] for run in runs) for stage in runs[0]}
         print(precision, {stage: round(value, 3) for stage, value in seconds[precision].items()})
+    if half == "fp32":
+        print("This CPU has no bfloat16 instructions: there is nothing to compare float32 with.")
+        return
     ratio = seconds["fp32"]["two images"] / seconds[half]["two images"]
     print(f"fp32 / {half}: {ratio:.2f}; precision auto here is {autocast_dtype('auto', device) or 'float32'}")
 

@@ -150,21 +150,25 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
     """The 16-bit type of a precision name on a device, or None for float32.
 
     Raises:
-        InputError: an unknown name, or float16 on a CPU.
+        InputError: an unknown name, or 16 bit on a CPU that has no instructions for it.
     """
     if precision == "auto":
         if device.type == "cuda":
             return torch.float16
-        return torch.bfloat16 if device.type == "cpu" and _cpu_multiplies_bf16() else None
+        return torch.bfloat16 if device.type == "cpu" and cpu_multiplies_bf16() else None
     names = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
     if precision not in names:
         raise InputError(f"Unknown precision '{precision}'; choose one of: auto, {', '.join(names)}.")
     if precision == "fp16" and device.type == "cpu":
-        raise InputError("fp16 needs a GPU; on the CPU choose bf16 or fp32.")
+        raise InputError("fp16 needs a GPU; on the CPU choose auto or fp32.")
+    if precision == "bf16" and device.type == "cpu" and cpu_multiplies_bf16() is False:
+        raise InputError("bf16 is far slower than fp32 on this CPU, which has no instructions for it; choose fp32.")
     return names[precision]
 
 
-def _cpu_multiplies_bf16() -> bool:
-    """Whether the CPU has bfloat16 instructions; without them autocast is slower than float32."""
+def cpu_multiplies_bf16() -> bool | None:
+    """Whether the CPU has bfloat16 instructions, None where torch cannot tell; without them fp32 is far faster."""
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    if not capabilities:
+        return None
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -86,6 +88,24 @@ class PoseProblem:
             check_shape("probability", self.probability, n0, n1)
 
 
+@contextmanager
+def one_thread(device: torch.device) -> Iterator[None]:
+    """Runs what follows on one CPU thread, where the device is the CPU.
+
+    A solver's tensors are too small to share out: a second thread gains little, waits for a busy neighbour, and splits
+    sums at other places, so that the digits of a pose would depend on the machine's number of cores.
+    """
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 class Solver(Part, ABC):
     """Base of all solvers: checks the options and the input, then calls ``_solve``.
 
@@ -120,7 +140,7 @@ class Solver(Part, ABC):
             raise ValueError(f"{type(self).__name__} needs a problem with {self.needs}")
         device = problem.view0.keypoints.device
         generator = seed if isinstance(seed, torch.Generator) else torch.Generator(device).manual_seed(seed)
-        with torch.no_grad(), self.running(*BREAKDOWNS):
+        with torch.no_grad(), one_thread(device), self.running(*BREAKDOWNS):
             found = self._solve(problem, generator)
         return self._checked(found)
 

@@ -13,7 +13,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.pairs import Pair
 from mickey_hloc.solvers import PoseProblem, Solver
-from mickey_hloc.solvers.base import BREAKDOWNS
+from mickey_hloc.solvers.base import BREAKDOWNS, one_thread
 from mickey_hloc.two_view.problem import Matches, ProblemBuilder, ViewData
 from mickey_hloc.two_view.stored import StoredPairs
 
@@ -43,11 +43,12 @@ def solve_pair(
     Raises:
         InputError: the input cannot be used.
     """
-    problem = builder.problem(data0, data1, matches)
-    for data in (data0, data1):
-        if len(data.view.keypoints) == 0:
-            return problem, RelativePose.failure(f"{data.name} has no keypoints (is it of a single colour?)")
-    return problem, solve(solver, problem, seed, acceptance)
+    with one_thread(data0.view.keypoints.device):
+        problem = builder.problem(data0, data1, matches)
+        for data in (data0, data1):
+            if len(data.view.keypoints) == 0:
+                return problem, RelativePose.failure(f"{data.name} has no keypoints (is it of a single colour?)")
+        return problem, solve(solver, problem, seed, acceptance)
 
 
 def solve(solver: Solver, problem: PoseProblem, seed: int, acceptance: Acceptance) -> RelativePose:

@@ -17,7 +17,7 @@ from mickey_hloc.io.files import atomic_path
 from mickey_hloc.model.device import usable_device
 from mickey_hloc.model.encoder import fold_dinov2_registers, read_dinov2_options
 from mickey_hloc.model.matching import DualSoftmax
-from mickey_hloc.model.mickey import MicKey
+from mickey_hloc.model.mickey import MicKey, autocast_dtype
 from mickey_hloc.model.options import MicKeyOptions
 from mickey_hloc.weights.metadata import METADATA_KEY, parse_options, unreadable
 from mickey_hloc.weights.named import resolve
@@ -49,8 +49,10 @@ def load_model(
 
     Raises:
         WeightsError: the weights cannot be found, downloaded, trusted or loaded; the message says why.
+        InputError: the device does not exist or has no use for the precision.
     """
     device = usable_device(device)
+    autocast_dtype(precision, device)  # a precision that the device lacks is found before anything is loaded
     path = resolve(os.fspath(name_or_path))
     options, state = _read(path)
     _require_trusted_encoder(options.encoder, path)

@@ -14,7 +14,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.model.encoder import DinoV2, DinoV2Options, fold_dinov2_registers, read_dinov2_options
 from mickey_hloc.model.heads import sine_encoding
 from mickey_hloc.model.matching import DualSoftmax, match_with_ratio_test, mutual_nearest_neighbours
-from mickey_hloc.model.mickey import MicKey, autocast_dtype
+from mickey_hloc.model.mickey import MicKey, autocast_dtype, cpu_multiplies_bf16
 
 
 def load(folder: Path, precision: str) -> MicKey:
@@ -48,6 +48,8 @@ def test_a_batch_gives_what_single_images_give(network) -> None:
 
 @torch.inference_mode()
 def test_bfloat16_stays_near_float32(network, recorded_network: Path) -> None:
+    if cpu_multiplies_bf16() is False:
+        pytest.skip("this CPU has no bfloat16 instructions: bf16 is refused on it")
     model, z = network
     half = load(recorded_network, "bf16")
     image = image_of(z, "ragged/image0")
@@ -187,10 +189,24 @@ def test_the_ratio_test_drops_ambiguous_descriptors() -> None:
     assert len(match_with_ratio_test(eye[:, :1], eye, 0.8)[0]) == 0  # no second neighbour, no ratio
 
 
+@pytest.mark.parametrize("multiplies", [True, False, None])
+def test_bf16_on_a_cpu_that_cannot_multiply_it_is_refused(
+    multiplies: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = torch.device("cpu")
+    found = {} if multiplies is None else {"avx2": True, "avx512_bf16": multiplies}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+    assert autocast_dtype("auto", cpu) is (torch.bfloat16 if multiplies else None)
+    if multiplies is False:
+        with pytest.raises(InputError, match="bf16 is far slower than fp32 on this CPU"):
+            autocast_dtype("bf16", cpu)
+    else:
+        assert autocast_dtype("bf16", cpu) == torch.bfloat16
+
+
 def test_precision_names() -> None:
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     assert autocast_dtype("fp32", cpu) is None
-    assert autocast_dtype("bf16", cpu) == torch.bfloat16
     assert autocast_dtype("fp16", gpu) == autocast_dtype("auto", gpu) == torch.float16
     with pytest.raises(InputError, match="needs a GPU"):
         autocast_dtype("fp16", cpu)

@@ -269,3 +269,20 @@ def test_back_projection_convention() -> None:
     scene = make_scene(5)
     points = backproject(scene.view0.keypoints, scene.view0.depths, scene.view0.K)
     torch.testing.assert_close(points, scene.view0.points())
+
+
+def test_the_digits_of_a_pose_do_not_depend_on_the_number_of_threads(solver: Accepting) -> None:
+    problem = make_scene(outliers=400, inliers=1200, noise_px=1.0, depth_noise=0.03)
+    before = torch.get_num_threads()
+    poses = []
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            poses.append(solver.solver.solve(problem, seed=3))
+            assert torch.get_num_threads() == threads  # given back
+    finally:
+        torch.set_num_threads(before)
+    for other in poses[1:]:
+        assert np.array_equal(other.estimate.matrix(), poses[0].estimate.matrix())
+        assert other.evidence == poses[0].evidence
+        assert np.array_equal(other.inliers, poses[0].inliers)

@@ -3,7 +3,8 @@
 import h5py
 import numpy as np
 import pytest
-from support.posed_scenes import K, estimate, motion_error, write_tiny_model
+import torch
+from support.posed_scenes import K, estimate, make_scene, motion_error, write_tiny_model
 
 from mickey_hloc import estimate_poses
 from mickey_hloc.cli import main as cli
@@ -109,6 +110,21 @@ def test_neither_order_nor_workers_nor_batches_change_a_pose(scene):
     for options in ({"num_workers": 1, "batch_size": 1}, {"num_workers": 3, "batch_size": 2}, {"pairs": backwards}):
         again = estimate(scene, "probabilistic", name="again.txt", overwrite=True, **options).read_text().splitlines()
         assert sorted(again[3:]) == sorted(whole[3:])
+
+
+@pytest.mark.parametrize("solver", ["probabilistic", "joint"])
+def test_the_bytes_of_a_poses_file_do_not_depend_on_the_number_of_threads(tmp_path, solver):
+    scene = make_scene(tmp_path, num_images=3, num_points=600)
+    before = torch.get_num_threads()
+    written = []
+    try:
+        for threads, workers in ((1, 1), (2, 1), (4, 2)):
+            torch.set_num_threads(threads)
+            file = estimate(scene, solver, name=f"poses{threads}.txt", num_workers=workers)
+            written.append(file.read_bytes())
+    finally:
+        torch.set_num_threads(before)
+    assert written[0] == written[1] == written[2]
 
 
 def test_a_pose_depends_on_its_own_input_and_the_runs_seed_alone(scene):
