@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from mickey_hloc.errors import InputError
 
+_RANGES = {
+    "room": {"fov": (60.0, 66.0), "baseline": (0.1, 1.0), "overlap": (0.4, 0.95)},
+    "near": {"fov": (50.0, 80.0), "baseline": (0.05, 0.8), "overlap": (0.3, 0.95)},
+}
 _EPILOG = """\
 example:
   mickey-hloc rooms data/rooms --rooms 2500 --jobs 2     # about 0.4 s a room and core
+  mickey-hloc rooms data/near --style near --size 640 480 --rooms 300
   mickey-hloc train configs/small.yaml data.train.root=data/rooms"""
 
 
@@ -25,11 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(320, 240), metavar=("W", "H"), help="of the images")
     parser.add_argument("--places", type=int, default=2, metavar="N", help="of a room (default: %(default)s)")
     parser.add_argument("--views", type=int, default=4, metavar="N", help="around a place (default: %(default)s)")
-    for name, default, unit in (("fov", (60.0, 66.0), "degrees"), ("baseline", (0.1, 1.0), "metres")):
-        parser.add_argument(
-            f"--{name}", type=float, nargs=2, default=default, metavar=("LOW", "HIGH"), help=f"{unit}, {default}"
-        )
-    parser.add_argument("--overlap", type=float, nargs=2, default=(0.4, 0.95), metavar=("LOW", "HIGH"), help="of views")
+    parser.add_argument(
+        "--style",
+        choices=["room", "near"],
+        default="room",
+        help="near: things on all surfaces, and cameras at 0.4 to 3 m from them, looking down at them, askew "
+        "(default: %(default)s, from farther away)",
+    )
+    for name, what in (("fov", "of the longer side, degrees"), ("baseline", "metres"), ("overlap", "of views, 0 to 1")):
+        usual = ", ".join(f"{style}: {ranges[name][0]:g} {ranges[name][1]:g}" for style, ranges in _RANGES.items())
+        parser.add_argument(f"--{name}", type=float, nargs=2, metavar=("LOW", "HIGH"), help=f"{what} ({usual})")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
@@ -38,12 +49,13 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from mickey_hloc.datasets.room_export import ExportOptions, export_scene, hold_options
-    from mickey_hloc.rooms.cameras import PairOptions
+    from mickey_hloc.rooms.styles import STYLES
 
     if min(args.rooms, args.jobs) < 1 or args.seed < 0:
         raise InputError("--rooms and --jobs must be at least 1, --seed at least 0.")
     try:
-        views = PairOptions(fov_deg=tuple(args.fov), baseline_m=tuple(args.baseline), overlap=tuple(args.overlap))
+        fov, baseline, overlap = (tuple(getattr(args, k) or usual) for k, usual in _RANGES[args.style].items())
+        views = replace(STYLES[args.style].options, fov_deg=fov, baseline_m=baseline, overlap=overlap)
     except ValueError as error:
         raise InputError(f"{error}.") from error
     options = ExportOptions(args.places, args.views, tuple(args.size), views)

@@ -9,7 +9,7 @@ import json
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,10 +20,10 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import relative_motion
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.poses import write_absolute_poses
-from mickey_hloc.rooms.cameras import PairOptions, covisible, draw_intrinsics, draw_neighbour, draw_poses, preview
-from mickey_hloc.rooms.layout import make_room
+from mickey_hloc.rooms.cameras import PairOptions, covisible, draw_intrinsics, preview
 from mickey_hloc.rooms.rendering import render
 from mickey_hloc.rooms.scene import Room
+from mickey_hloc.rooms.styles import STYLES
 
 JPEG_QUALITY = 95
 _MAX_ROOMS = 30
@@ -73,7 +73,8 @@ def hold_options(folder: Path, seed: int, options: ExportOptions) -> None:
     path, now = Path(folder) / "rooms.json", json.loads(json.dumps({"seed": seed, **asdict(options)}))
     try:
         before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else now
-    except ValueError:
+        before = _with_defaults(before, json.loads(json.dumps(asdict(ExportOptions()))))
+    except (ValueError, AttributeError):
         before = None
     if before != now:
         raise InputError(
@@ -81,6 +82,12 @@ def hold_options(folder: Path, seed: int, options: ExportOptions) -> None:
         )
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+
+
+def _with_defaults(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Options with what a version of this program that did not have them yet left out."""
+    both = {**defaults, **options}
+    return {k: _with_defaults(v, defaults[k]) if isinstance(defaults.get(k), dict) else v for k, v in both.items()}
 
 
 def export_scene(folder: Path, number: int, seed: int, options: ExportOptions) -> bool:
@@ -120,7 +127,7 @@ def export_scene(folder: Path, number: int, seed: int, options: ExportOptions) -
 
 def _draw_scene(rng: np.random.Generator, options: ExportOptions) -> tuple[Room, list[list[View]]]:
     for _ in range(_MAX_ROOMS):
-        room = make_room(int(rng.integers(1 << 62)))
+        room = STYLES[options.views.style].room(int(rng.integers(1 << 62)))
         places = [_draw_place(rng, room, options) for _ in range(options.places)]
         if all(places):
             return room, places
@@ -129,15 +136,15 @@ def _draw_scene(rng: np.random.Generator, options: ExportOptions) -> tuple[Room,
 
 def _draw_place(rng: np.random.Generator, room: Room, options: ExportOptions) -> list[View]:
     """Views around one place, each with the asked-for overlap with the first; empty where that failed."""
-    o = options.views
+    o, style = options.views, STYLES[options.views.style]
     for _ in range(o.max_tries):
-        drawn = draw_poses(rng, room, o)
+        drawn = style.poses(rng, room, o)
         first = None if drawn is None else _look(room, draw_intrinsics(rng, options.size_wh, o), drawn[0], options)
         if first is None:
             continue
         views = [first]
         for _ in range(o.max_tries // 4):
-            pose = draw_neighbour(rng, room, first.cam_from_world, o)
+            pose = style.neighbour(rng, room, first.cam_from_world, o)
             K = first.K if o.same_focal else draw_intrinsics(rng, options.size_wh, o)
             view = None if pose is None else _look(room, K, pose, options)
             if view is not None and o.overlap[0] <= _overlap(first, view) <= o.overlap[1]:

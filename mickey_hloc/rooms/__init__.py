@@ -12,7 +12,9 @@ From the bottom to the top:
 - ``textures`` with ``textures_building``, ``textures_fittings`` and ``textures_objects``: the colours of surfaces.
 - ``rendering``: images; ``augment``: what a real camera does to them.
 - ``materials``, ``furniture``, ``furniture_tall``, ``fittings``: random things; ``layout``: rooms furnished with them.
-- ``cameras``: where cameras stand and what they share; ``pairs``: pairs of views.
+- ``small_things`` and ``lived_in``: the same rooms with things on all surfaces.
+- ``cameras`` and ``near_cameras``: where cameras stand and what they share; ``styles``: which rooms go with which
+  cameras; ``pairs``: pairs of views.
 
 Of the rest of the package only ``geometry`` is known here. Arguments that nothing can be made from are a ``RoomError``,
 a ValueError with a sentence for the user.

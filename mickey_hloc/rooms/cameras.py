@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -33,6 +34,9 @@ class PairOptions:
         min_near_depth_m: at most 5 % of a view's pixels may be nearer, metres.
         supersample: n x n rays a pixel (see ``render``).
         max_tries: attempts to place the pair in one room before another room is taken.
+        style: which rooms and cameras, see ``styles``; ``near`` has ``styles.NEAR`` for the other options.
+        distance_m: near: of the first camera from the thing that it looks at, metres.
+        elevation_deg: near: of the first camera over that thing, degrees.
     """
 
     fov_deg: Range = (45.0, 80.0)
@@ -49,14 +53,20 @@ class PairOptions:
     min_near_depth_m: float = 0.35
     supersample: int = 1
     max_tries: int = 200
+    style: Literal["room", "near"] = "room"
+    distance_m: Range = (0.4, 3.0)
+    elevation_deg: Range = (5.0, 65.0)
 
     def __post_init__(self) -> None:
-        for name in ("fov_deg", "height_m", "pitch_deg", "roll_deg", "baseline_m", "rotation_deg", "overlap"):
+        ranges = ("fov_deg", "height_m", "pitch_deg", "roll_deg", "baseline_m", "rotation_deg", "overlap")
+        for name in (*ranges, "distance_m", "elevation_deg"):
             low, high = getattr(self, name)
             if not low <= high:
                 raise ValueError(f"{name} must be (low, high) with low <= high, got ({low}, {high})")
         if not 0.0 < self.fov_deg[0] <= self.fov_deg[1] < 170.0:
             raise ValueError(f"fov_deg must lie between 0 and 170 degrees, got {self.fov_deg}")
+        if not self.distance_m[0] > 0.0:
+            raise ValueError(f"distance_m must be positive, got {self.distance_m}")
         if self.supersample < 1 or self.max_tries < 1:
             raise ValueError("supersample and max_tries must be at least 1")
 
@@ -76,15 +86,15 @@ def look(centre: np.ndarray, yaw: float, pitch: float, roll: float) -> np.ndarra
     right = np.array([np.sin(yaw), -np.cos(yaw), 0.0])
     upright = np.stack([right, np.cross(forward, right), forward])
     c, s = np.cos(roll), np.sin(roll)
-    return _pose_at(np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]]) @ upright, centre)
+    return pose_at(np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]]) @ upright, centre)
 
 
-def _pose_at(R: np.ndarray, centre: np.ndarray) -> np.ndarray:
+def pose_at(R: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """(3, 4) cam_from_world of a camera at ``centre`` (3,) with the rotation R (3, 3)."""
     return np.concatenate([R, translations(R, centre)[:, None]], axis=1)
 
 
-def _turn(rng: Rng, angle: float) -> np.ndarray:
+def random_turn(rng: Rng, angle: float) -> np.ndarray:
     """(3, 3) rotation by ``angle`` radians about a random axis, mostly the camera's vertical."""
     axis = rng.normal(size=3) * [0.4, 1.0, 0.3]
     x, y, z = axis / np.linalg.norm(axis)
@@ -115,11 +125,11 @@ def draw_poses(rng: Rng, room: Room, options: PairOptions) -> tuple[np.ndarray, 
     target = rng.uniform(0.15, 0.85, 2) * size[:2]
     yaw = np.arctan2(target[1] - first[1], target[0] - first[0]) + np.radians(rng.uniform(-20.0, 20.0))
     pitch, roll = np.radians(rng.uniform(*options.pitch_deg)), np.radians(rng.uniform(*options.roll_deg))
-    turn = _turn(rng, np.radians(rng.uniform(*options.rotation_deg)))
+    turn = random_turn(rng, np.radians(rng.uniform(*options.rotation_deg)))
     if second[2] > ceiling or not all(is_free(room, c, options.clearance_m) for c in (first, second)):
         return None
     cam0_from_world = look(first, yaw, pitch, roll)
-    return cam0_from_world, _pose_at(turn @ cam0_from_world[:, :3], second)
+    return cam0_from_world, pose_at(turn @ cam0_from_world[:, :3], second)
 
 
 def draw_neighbour(rng: Rng, room: Room, cam0_from_world: np.ndarray, options: PairOptions) -> np.ndarray | None:
@@ -129,10 +139,10 @@ def draw_neighbour(rng: Rng, room: Room, cam0_from_world: np.ndarray, options: P
     step = rng.normal(size=3) * [1.0, 1.0, 0.35]
     first = camera_centres(R0, cam0_from_world[:, 3])
     second = first + step / np.linalg.norm(step) * rng.uniform(*options.baseline_m)
-    turn = _turn(rng, np.radians(rng.uniform(*options.rotation_deg)))
+    turn = random_turn(rng, np.radians(rng.uniform(*options.rotation_deg)))
     if second[2] > ceiling or not is_free(room, second, options.clearance_m):
         return None
-    return _pose_at(turn @ R0, second)
+    return pose_at(turn @ R0, second)
 
 
 def covisible(

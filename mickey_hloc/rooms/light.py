@@ -1,7 +1,7 @@
 """Light on the surfaces of a room: point lamps with soft shadows and darkened corners, baked on a coarse grid.
 
 The light does not depend on where the camera stands, so two views of one room agree. It changes slowly over a surface,
-so a grid of about 15 cm read with bilinear interpolation is enough, and a pixel costs a look-up instead of a sum over
+so a grid of 6 to 25 cm read with bilinear interpolation is enough, and a pixel costs a look-up instead of a sum over
 lamps and boxes.
 """
 
@@ -16,9 +16,8 @@ from mickey_hloc.rooms.patterns import Floats, Ints
 from mickey_hloc.rooms.scene import Box, Room
 from mickey_hloc.rooms.surfaces import SurfaceTable, surface_table
 
-_SHELL_CELL = 0.12  # metres
-_BOX_CELL = 0.25
-_MIN_SHADOW_SIZE = 0.12  # metres: thinner things (legs, frames) would only blotch the grid
+_CONTACT_REACH = 0.13  # metres around a piece of furniture that it darkens; half its thickness around a smaller thing
+_SMALL = 0.12
 _PENUMBRA = 0.02  # metres of way through a box on which a shadow becomes full
 
 
@@ -130,7 +129,9 @@ def _darkness(points: _Points, room: Room, boxes: dict[int, Box]) -> Floats:
         near = np.flatnonzero((gap < 0.6) & (owner != k))
         towards = np.array(box.centre, dtype=np.float32)[:, None] - points.position[:, near]
         facing = (towards * points.normal[:, near]).sum(axis=0) > 0
-        dark[near] += 0.6 * np.exp(-gap[near] / np.float32(0.13)) * facing
+        thick = sorted(box.size)[1]
+        reach = _CONTACT_REACH if thick > _SMALL else 0.5 * thick
+        dark[near] += 0.6 * np.exp(-gap[near] / np.float32(reach)) * facing
     return dark
 
 
@@ -147,11 +148,11 @@ def _lamps(room: Room) -> list[tuple[Floats, Floats]]:
 def light_map(room: Room) -> LightMap:
     """The light of a room on all its surfaces."""
     table = surface_table(room)
-    cell = np.where(np.arange(len(table.key)) < 6, _SHELL_CELL, _BOX_CELL)
+    cell = np.where(np.arange(len(table.key)) < 6, *room.light_cells_m)
     counts = np.maximum(np.ceil(table.size / cell).astype(np.int64) + 1, 2)
     start = np.concatenate([[0], np.cumsum(counts[0] * counts[1])[:-1]])
     points = _grid_points(table, counts, start)
-    boxes = {k: b for k, b in enumerate(room.boxes) if b.casts_shadow and sorted(b.size)[1] > _MIN_SHADOW_SIZE}
+    boxes = {k: b for k, b in enumerate(room.boxes) if b.casts_shadow and sorted(b.size)[1] > room.min_shadow_m}
     total = np.tile(room.ambient * (0.3 + 0.1 * points.normal[2]), (3, 1))
     for position, power in _lamps(room):
         towards = position[:, None] - points.position

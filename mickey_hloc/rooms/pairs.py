@@ -8,10 +8,11 @@ import numpy as np
 import pycolmap
 
 from mickey_hloc.geometry import inverse, relative_motion
-from mickey_hloc.rooms.cameras import PairOptions, covisible, draw_intrinsics, draw_poses, preview
-from mickey_hloc.rooms.layout import RoomError, make_room
+from mickey_hloc.rooms.cameras import PairOptions, covisible, draw_intrinsics, preview
+from mickey_hloc.rooms.layout import RoomError
 from mickey_hloc.rooms.rendering import RenderedView, render
 from mickey_hloc.rooms.scene import Room
+from mickey_hloc.rooms.styles import STYLES
 
 _MAX_ROOMS = 30
 
@@ -57,7 +58,7 @@ def sample_pair(
     options = options or PairOptions()
     rng = np.random.default_rng([seed, 2])
     for _ in range(_MAX_ROOMS if room is None else 1):
-        where = make_room(int(rng.integers(1 << 62))) if room is None else room
+        where = STYLES[options.style].room(int(rng.integers(1 << 62))) if room is None else room
         for _ in range(options.max_tries):
             pair = _try_pair(rng, where, size_wh, options)
             if pair is not None:
@@ -85,7 +86,7 @@ def _try_pair(
     rng: np.random.Generator, room: Room, size_wh: tuple[int, int], options: PairOptions
 ) -> RenderedPair | None:
     """One attempt: draw cameras, check them on a small preview, render."""
-    poses = draw_poses(rng, room, options)
+    poses = STYLES[options.style].poses(rng, room, options)
     if poses is None:
         return None
     K = draw_intrinsics(rng, size_wh, options)

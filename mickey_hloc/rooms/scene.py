@@ -95,6 +95,8 @@ class Room:
         exposure: mean brightness of its surfaces, 1 = middle.
         seed: chooses the random details of all textures.
         theme: what kind of room it is, for people.
+        light_cells_m: metres between the points where light is computed, on the shell and on boxes.
+        min_shadow_m: metres; a box casts a shadow where its second smallest side is longer.
     """
 
     size: tuple[float, float, float]
@@ -105,3 +107,5 @@ class Room:
     exposure: float = 1.0
     seed: int = 0
     theme: str = ""
+    light_cells_m: tuple[float, float] = (0.12, 0.25)
+    min_shadow_m: float = 0.12
