@@ -57,6 +57,11 @@ class Evidence:
     rotation_deg: float = 0.0
     distance_m: float = 0.0
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if math.isnan(getattr(self, field.name)):  # what cannot be computed speaks for nothing, as the default does
+                object.__setattr__(self, field.name, field.default)
+
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """The names of all attributes, in their order."""

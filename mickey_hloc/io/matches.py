@@ -58,6 +58,8 @@ class MatchFile:
                     f"'matching_scores0' of {where} has {len(stored)} entries for {len(partner)} keypoints."
                 )
         matches, scores = matches_of_partners(partner, stored)
+        if scores is not None and not (np.isfinite(scores) & (scores >= 0)).all():
+            raise InputError(f"'matching_scores0' of {where} has negative scores or NaN; match the pair again.")
         return (matches[:, ::-1].copy() if is_reversed else matches), scores
 
     def features_checksums(self, name0: str, name1: str) -> tuple[int, int] | None:

@@ -18,8 +18,13 @@ from mickey_hloc.geometry.camera import check_shape
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.registry import Part
 
-# On degenerate numbers; whoever asks for a pose makes a failure of it.
-BREAKDOWNS = (torch.linalg.LinAlgError, np.linalg.LinAlgError, ArithmeticError)  # type: ignore[attr-defined]
+# What linear algebra raises on degenerate numbers: the failure of one pair.
+_BREAKDOWNS = (torch.linalg.LinAlgError, np.linalg.LinAlgError, ArithmeticError)  # type: ignore[attr-defined]
+
+
+# Beyond these no camera's numbers lie; squared in a solver they would spoil those of all other keypoints.
+_FARTHEST_PX = 1e6
+_DEPTH_RANGE_M = (1e-6, 1e6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +33,7 @@ class View:
 
     Attributes:
         keypoints: (N, 2) pixels, centre of the top-left pixel = (0, 0).
-        depths: (N,) metres; non-finite or <= 0 means unusable.
+        depths: (N,) metres; not finite, <= 0, or not between a micrometre and 1000 km means unusable.
         K: (3, 3) intrinsics of the same pixels.
         image_size: (width, height), where known.
         depth_map: (H, W) metres, dense depth for solvers that refine on it, NaN where unknown.
@@ -46,9 +51,20 @@ class View:
         check_shape("K", self.K, 3, 3)
 
     @property
+    def located(self) -> Tensor:
+        """(N,) bool: keypoints with coordinates that are finite and nearer than 10^6 pixels."""
+        return (self.keypoints.abs() < _FARTHEST_PX).all(dim=-1)
+
+    @property
     def usable(self) -> Tensor:
-        """(N,) bool: keypoints with a finite, positive depth and finite coordinates."""
-        return torch.isfinite(self.depths) & (self.depths > 0) & torch.isfinite(self.keypoints).all(dim=-1)
+        """(N,) bool: located keypoints with a usable depth."""
+        return self.located & (self.depths > _DEPTH_RANGE_M[0]) & (self.depths < _DEPTH_RANGE_M[1])
+
+    @property
+    def has_usable_camera(self) -> bool:
+        """Whether K can be inverted, in the numbers that it is given in."""
+        inverse, info = torch.linalg.inv_ex(self.K)
+        return int(info) == 0 and bool(torch.isfinite(self.K).all() & torch.isfinite(inverse).all())
 
     def points(self) -> Tensor:
         """(N, 3) metres in the camera frame; meaningless where not ``usable``."""
@@ -130,7 +146,8 @@ class Solver(Part, ABC):
             seed: an int or a generator on the problem's device.
 
         Returns:
-            The pose, or a failure with its reason; never a made-up pose.
+            The pose, or a failure with its reason; never a made-up pose. Numbers that linear algebra breaks down on,
+            or a K that cannot be inverted, are such a failure.
 
         Raises:
             ValueError: the problem lacks what this solver needs.
@@ -138,10 +155,17 @@ class Solver(Part, ABC):
         """
         if getattr(problem, self.needs) is None:
             raise ValueError(f"{type(self).__name__} needs a problem with {self.needs}")
+        for name, view in (("first", problem.view0), ("second", problem.view1)):
+            if not view.has_usable_camera:
+                return RelativePose.failure(f"K of the {name} image is not finite or cannot be inverted")
         device = problem.view0.keypoints.device
         generator = seed if isinstance(seed, torch.Generator) else torch.Generator(device).manual_seed(seed)
-        with torch.no_grad(), one_thread(device), self.running(*BREAKDOWNS):
-            found = self._solve(problem, generator)
+        try:
+            with torch.no_grad(), one_thread(device), self.running(*_BREAKDOWNS):
+                found = self._solve(problem, generator)
+        except _BREAKDOWNS as error:
+            told = (str(error) or type(error).__name__).splitlines()[0]
+            return RelativePose.failure(f"the solver broke down on these numbers ({told})")
         return self._checked(found)
 
     @abstractmethod

@@ -156,6 +156,8 @@ def _with_triangulated_scale(
     turned = rays0 @ R.mT
     # Least squares of z1 ray1 - z0 R ray0 = direction, for each match.
     A = torch.stack([-turned, rays1], dim=-1)
+    if not bool(torch.isfinite(A).all()):  # LAPACK has no answer to these
+        return []
     triangulated = torch.linalg.lstsq(A, direction.expand(len(A), 3)[..., None]).solution[..., 0]
     in_front = (triangulated > 1e-6).all(dim=-1)
     if int(in_front.sum()) < max(3, len(A) // 10):

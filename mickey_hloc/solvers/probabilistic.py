@@ -74,6 +74,8 @@ class ProbabilisticSolver(Solver):
     def _solve(self, problem: PoseProblem, generator: torch.Generator) -> RelativePose:
         o: ProbabilisticOptions = self.options
         probability = _usable_probability(problem)
+        if bool((probability < 0).any()) or not bool(torch.isfinite(probability.sum(dtype=torch.float64))):
+            return RelativePose.failure("the correspondence probability has negative or infinite values")
         cells = sample_without_replacement(probability, o.num_sets, o.num_samples, generator)
         n1 = probability.shape[1]
         correspondences = torch.stack([cells // n1, cells % n1], dim=-1) if n1 else cells.new_zeros((0, 0, 2))
@@ -121,7 +123,7 @@ def _usable_probability(problem: PoseProblem) -> Tensor:
     probability = problem.probability.detach().float()
     usable0, usable1 = problem.view0.usable, problem.view1.usable
     probability = torch.where(usable0[:, None] & usable1, probability, 0.0)
-    return probability.nan_to_num_(nan=0.0)
+    return probability.nan_to_num_(nan=0.0, posinf=torch.inf, neginf=-torch.inf)
 
 
 def _dominance(probability: Tensor, pairs: Tensor) -> Tensor:

@@ -110,11 +110,11 @@ def rigid3d(R: Tensor, t: Tensor) -> pycolmap.Rigid3d:
 
 
 def usable_matches(problem: PoseProblem, depth0: bool = True, depth1: bool = True) -> Tensor:
-    """(M, 2) int64: the problem's matches whose keypoints are finite and have usable depth where it is asked for."""
+    """(M, 2) int64: the problem's matches whose keypoints are located and have usable depth where it is asked for."""
     assert problem.matches is not None
     keep = torch.ones(len(problem.matches), dtype=torch.bool, device=problem.matches.device)
     for side, view, needs_depth in ((0, problem.view0, depth0), (1, problem.view1, depth1)):
-        good = view.usable if needs_depth else torch.isfinite(view.keypoints).all(dim=-1)
+        good = view.usable if needs_depth else view.located
         keep &= good[problem.matches[:, side]]
     return problem.matches[keep]
 

@@ -13,7 +13,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.pairs import Pair
 from mickey_hloc.solvers import PoseProblem, Solver
-from mickey_hloc.solvers.base import BREAKDOWNS, one_thread
+from mickey_hloc.solvers.base import one_thread
 from mickey_hloc.two_view.problem import Matches, ProblemBuilder, ViewData
 from mickey_hloc.two_view.stored import StoredPairs
 
@@ -48,16 +48,7 @@ def solve_pair(
         for data in (data0, data1):
             if len(data.view.keypoints) == 0:
                 return problem, RelativePose.failure(f"{data.name} has no keypoints (is it of a single colour?)")
-        return problem, solve(solver, problem, seed, acceptance)
-
-
-def solve(solver: Solver, problem: PoseProblem, seed: int, acceptance: Acceptance) -> RelativePose:
-    """The pose of a problem, judged; numbers that a solver breaks down on cost this pair only."""
-    try:
-        estimate = solver.solve(problem, seed)
-        return acceptance.judge(estimate)
-    except BREAKDOWNS as error:
-        return RelativePose.failure(f"the solver broke down on these numbers ({str(error).splitlines()[0]})")
+        return problem, acceptance.judge(solver.solve(problem, seed))
 
 
 def solve_pairs(

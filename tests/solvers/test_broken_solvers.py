@@ -60,3 +60,24 @@ def test_the_base_refuses_it(what: str) -> None:
 def test_what_is_right_is_returned() -> None:
     for found in (pose(), RelativePose.failure("no"), RelativePose.failure("no", np.zeros((3, 2), dtype=np.int64))):
         assert Given(found).solve(make_scene(5)) is found
+
+
+class BreakingDown(Given):
+    """Raises what it is told to."""
+
+    def _solve(self, problem: PoseProblem, generator: torch.Generator) -> Any:
+        raise self.found
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (np.linalg.LinAlgError("Singular matrix"), "Singular matrix"),
+        (torch.linalg.LinAlgError("cholesky: not positive\nsecond line"), "cholesky: not positive"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+    ],
+)
+def test_numbers_that_a_solver_breaks_down_on_are_a_failure(error: Exception, told: str) -> None:
+    found = BreakingDown(error).solve(make_scene(5))
+    assert not found.success
+    assert found.reason == f"the solver broke down on these numbers ({told})"
