@@ -7,7 +7,7 @@ of the pairs nor interruptions change a pose.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -30,11 +30,12 @@ from mickey_hloc.io.pose_journal import PoseJournal, combined
 from mickey_hloc.matching.mickey import dual_softmax
 from mickey_hloc.model.stored_constants import SOLVER_KEY
 from mickey_hloc.registry import CheckedOptions, ConfTable, file_safe, make_options, require
-from mickey_hloc.solvers import SOLVERS, Solver, get_solver
+from mickey_hloc.solvers import SOLVERS, PoseProblem, Solver, get_solver
 from mickey_hloc.two_view.problem import ProblemBuilder, correspondences_for
 from mickey_hloc.two_view.solving import (
     SolvedPair,
     lacks_input,
+    solve_pair,
     solve_pairs,
 )
 from mickey_hloc.two_view.stored import StoredPairs
@@ -184,6 +185,34 @@ def main(
                 bar.update(len(batch))
         journal.finish(wanted, unusable)
     return path
+
+
+def solve_again(
+    conf: Mapping[str, Any],
+    pairs: Sequence[Pair],
+    features: Path,
+    intrinsics: Path,
+    matches: Path | None = None,
+    image_dir: Path | None = None,
+    features_ref: Path | None = None,
+    device: str = "cpu",
+) -> Iterator[tuple[Pair, PoseProblem, RelativePose]]:
+    """The problems and poses of some pairs, as ``main`` had them, for pictures of what a poses file does not have.
+
+    Args: as of ``main``.
+
+    Raises:
+        InputError: a file cannot be used.
+    """
+    parsed = make_options(PoseConf, conf, "the poses conf")
+    options = dict(parsed.solver)
+    solver = get_solver(str(options.pop("name")), **options)
+    with ExitStack() as stack:
+        stored = _open(parsed, solver, _Files(features, features_ref, matches, intrinsics, image_dir), device, stack)
+        acceptance = _acceptance(parsed, solver, stored)
+        for pair in pairs:
+            found = solve_pair(stored.builder, solver, *stored.load(*pair), parsed.seed, acceptance)
+            yield (pair, *found)
 
 
 @dataclass(frozen=True)

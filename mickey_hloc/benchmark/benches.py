@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -13,12 +14,14 @@ from mickey_hloc.benchmark.grid import Grid
 from mickey_hloc.benchmark.mapfree import mapfree_run, score, submission
 from mickey_hloc.benchmark.scannet import PART, choose_scenes, scannet_task
 from mickey_hloc.benchmark.task import PoseTask
-from mickey_hloc.datasets.scannet import read_posed_pairs
+from mickey_hloc.datasets.scannet import image_size, read_posed_pairs
 from mickey_hloc.errors import InputError
+from mickey_hloc.evaluation.mapfree import MAX_VCRE_PX
 from mickey_hloc.evaluation.report import mapfree_row
-from mickey_hloc.evaluation.scannet import evaluate_pairs, summarise_pairs
+from mickey_hloc.evaluation.scannet import VCRE_SHARE, evaluate_pairs, summarise_pairs
+from mickey_hloc.evaluation.scored_pairs import ScoredPair, of_mapfree, of_scannet
 from mickey_hloc.evaluation.tables import MAPFREE_COLUMNS, SCANNET_COLUMNS, Column
-from mickey_hloc.io.poses import read_poses
+from mickey_hloc.io.poses import read_all_poses, read_poses
 
 Numbers = Mapping[str, Any]
 
@@ -40,6 +43,15 @@ class Bench(ABC):
         Raises:
             InputError: no pair has a pose.
         """
+
+    @abstractmethod
+    def scored_pairs(self, poses: Mapping[str, Path], results: Path) -> list[ScoredPair]:
+        """The same pair by pair, after ``score``. Args, raises: as of ``score``."""
+
+    @property
+    @abstractmethod
+    def criterion(self) -> tuple[str, float]:
+        """What counts as right, in words, and its VCRE in pixels."""
 
     @abstractmethod
     def score_file(self, file: Path) -> Numbers:
@@ -67,6 +79,14 @@ class MapFreeBench(Bench):
         zip_path, _, _ = submission(self.run, poses, results / "submission.zip")
         return self.score_file(zip_path)
 
+    def scored_pairs(self, poses: Mapping[str, Path], results: Path) -> list[ScoredPair]:
+        scored = score(self.run, results / "submission.zip")
+        return of_mapfree(self.run.scenes, scored, read_all_poses(poses), self.run.track)
+
+    @property
+    def criterion(self) -> tuple[str, float]:
+        return f"VCRE below {MAX_VCRE_PX:.0f} px", MAX_VCRE_PX
+
     def score_file(self, file: Path) -> Numbers:
         return mapfree_row("", score(self.run, file))
 
@@ -84,6 +104,15 @@ class ScanNetBench(Bench):
 
     def score(self, poses: Mapping[str, Path], results: Path) -> Numbers:
         return self.score_file(poses[PART])
+
+    def scored_pairs(self, poses: Mapping[str, Path], results: Path) -> list[ScoredPair]:
+        found = read_all_poses(poses)
+        return of_scannet(self.pairs, evaluate_pairs(self.pairs, found, self.images), found)
+
+    @property
+    def criterion(self) -> tuple[str, float]:
+        width, height = image_size(self.images / self.pairs[0].name1)
+        return "VCRE below 10 % of the diagonal", VCRE_SHARE * math.hypot(width, height)
 
     def score_file(self, file: Path) -> Numbers:
         return summarise_pairs(evaluate_pairs(self.pairs, read_poses(file), self.images))

@@ -14,7 +14,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.assembly import FusionOptions, assemble
 from mickey_hloc.evaluation.mapfree import SceneResult, evaluate_submission
 from mickey_hloc.evaluation.submission import write_submission
-from mickey_hloc.io.poses import read_poses
+from mickey_hloc.io.poses import read_all_poses
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ def submission(
     Raises:
         InputError: no query has a pose; nothing is written then.
     """
-    estimated = {pair: pose for file in poses.values() for pair, pose in read_poses(file).items()}
+    estimated = read_all_poses(poses)
     assembled = assemble(estimated, run.scenes, run.track, fusion=fusion)
     count = sum(map(len, assembled.estimates.values()))
     failed = assembled.failed + assembled.absent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ from mickey_hloc.benchmark.task import PoseTask
 from mickey_hloc.depth import sample_depths
 from mickey_hloc.depth.sources import get_depth_source
 from mickey_hloc.features import Extractor
+from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.cameras import Camera, Cameras
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.intrinsics import Intrinsics
 from mickey_hloc.io.pair_keypoints import as_features_and_matches
-from mickey_hloc.io.pairs import write_pairs
+from mickey_hloc.io.pairs import Pair, write_pairs
+from mickey_hloc.solvers import PoseProblem
 from mickey_hloc.two_view.method import Parts
 
 logger = logging.getLogger(__name__)
@@ -149,23 +151,38 @@ def make_poses(task: PoseTask, parts: Parts) -> dict[str, Path]:
     folder = task.outputs / f"poses-{task.kind}" / parts.name
     done = {}
     for part, pairs in task.parts.items():
-        features, matches = part_files(task, parts, part)
-        if needs_sampling(parts):
-            features = depths_path(task, parts, features)
         done[part] = estimate_poses.main(
             pose_conf(task, parts, part),
             write_pairs(task.outputs / f"pairs-{task.kind}" / f"{part}.txt", pairs),
-            features,
-            write_intrinsics(task.outputs / "intrinsics" / f"{part}.txt", _cameras_of(task, part)),
-            matches,
-            image_dir=task.images,
+            **_inputs(task, parts, part),
             export_dir=folder,
             overwrite=task.overwrite,
             num_workers=task.workers,
-            device=task.device,
             progress=task.progress,
         )
     return done
+
+
+def solve_again(
+    task: PoseTask, parts: Parts, pairs: Sequence[Pair]
+) -> Iterator[tuple[Pair, PoseProblem, RelativePose]]:
+    """The problems and poses of some pairs once more, after ``run_method``, for pictures of them."""
+    for part, of_part in task.parts.items():
+        chosen = [pair for pair in dict.fromkeys(pairs) if pair in set(of_part)]
+        if chosen:
+            yield from estimate_poses.solve_again(pose_conf(task, parts, part), chosen, **_inputs(task, parts, part))
+
+
+def _inputs(task: PoseTask, parts: Parts, part: str) -> dict[str, Any]:
+    """The files that the poses of a part are made from."""
+    features, matches = part_files(task, parts, part)
+    return {
+        "features": depths_path(task, parts, features) if needs_sampling(parts) else features,
+        "intrinsics": write_intrinsics(task.outputs / "intrinsics" / f"{part}.txt", _cameras_of(task, part)),
+        "matches": matches,
+        "image_dir": task.images,
+        "device": task.device,
+    }
 
 
 def _cameras_of(task: PoseTask, part: str) -> Iterable[tuple[str, Intrinsics]]:

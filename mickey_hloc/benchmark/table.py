@@ -18,11 +18,16 @@ ENDINGS: dict[Style, str] = {"text": "txt", "markdown": "md", "csv": "csv", "jso
 PAPER = "_paper"  # the end of the keys of the paper's figures
 
 _STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; }
+:root { color-scheme: light dark; --paper: #ffffff; --ink: #1a1a1a; }
+@media (prefers-color-scheme: dark) { :root { --paper: #16181b; --ink: #e6e6e6; } }
+body { font: 14px/1.45 system-ui, sans-serif; margin: 1rem; background: var(--paper); color: var(--ink); }
+.wide { overflow-x: auto; max-width: 100%; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid #8884; text-align: right; white-space: nowrap; }
-th.text, td.text { text-align: left; } td.paper, th.paper { opacity: .6; } td.best { font-weight: 700; }
+th, td { padding: .25rem .45rem; border-bottom: 1px solid #8884; text-align: right; vertical-align: bottom; }
+td { white-space: nowrap; } th.text, td.text { text-align: left; }
+th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); white-space: normal;
+  overflow-wrap: anywhere; min-width: 7rem; max-width: 40vw; padding-left: 0; }
+td.paper, th.paper { color: #808080; } td.best { font-weight: 700; }
 tr.failed td { opacity: .7; }
 footer { margin-top: 1.5rem; opacity: .7; }
 """
@@ -101,8 +106,11 @@ def table_as_html(title: str, rows: Sequence[Row], columns: Sequence[Column], no
     footer = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n"
-        f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(body) + f"\n</tbody></table>\n"
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n'
+        + "\n".join(body)
+        + "\n</tbody></table></div>\n"
         f"<footer>{footer}</footer></body></html>\n"
     )
 

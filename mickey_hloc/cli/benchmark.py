@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mickey_hloc.cli.vocabulary import add_method, add_output
+from mickey_hloc.cli.vocabulary import add_method, add_output, add_report, check_report
 
 BENCHMARKS = {
     "mapfree": "Map-free, or a folder laid out like it: the benchmark's table and the submission zip",
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the chosen one."""
+    check_report(args.report)
     work: Callable[[argparse.Namespace], int] = args.run_benchmark
     return work(args)
 
@@ -50,6 +51,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", help="of networks and solver (default: networks the GPU, if any, solver the CPU)")
     group.add_argument("--overwrite", action="store_true", help="make everything anew")
     group.add_argument("--format", choices=STYLES, default="text", help="of the table on the screen")
+    add_report(group)
 
 
 def run_options(args: argparse.Namespace) -> dict[str, Any]:

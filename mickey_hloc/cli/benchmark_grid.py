@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mickey_hloc.cli.benchmark import add_run_arguments, path_argument, run_options, scene_argument
-from mickey_hloc.cli.vocabulary import add_hloc
+from mickey_hloc.cli.vocabulary import add_hloc, command_line
 from mickey_hloc.errors import InputError
 
 if TYPE_CHECKING:
     from mickey_hloc.benchmark.benches import Bench
     from mickey_hloc.benchmark.grid import Grid
+    from mickey_hloc.benchmark.report import BenchmarkPage
+    from mickey_hloc.benchmark.runner import Outcome
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +41,9 @@ def run(args: argparse.Namespace) -> int:
     """Exit status 0, or 1 where no row has figures."""
     from mickey_hloc.benchmark.benches import MapFreeBench, ScanNetBench, paper_figures
     from mickey_hloc.benchmark.grid import read_grid
+    from mickey_hloc.benchmark.report import write_benchmark_page
     from mickey_hloc.benchmark.runner import run_grid
-    from mickey_hloc.benchmark.table import table_columns, table_rows, write_tables
+    from mickey_hloc.benchmark.table import table_columns, table_rows, with_numbered_notes, write_tables
     from mickey_hloc.benchmark.timing import device_name
 
     grid = choose(read_grid(args.grid), args.methods, args.submission)
@@ -46,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     if args.jobs < 1:
         raise InputError(f"--jobs is {args.jobs}; it is at least 1.")
 
-    outcomes = run_grid(grid, open_bench(grid, args), args.hloc, args.jobs)
+    bench = open_bench(grid, args)
+    outcomes = run_grid(grid, bench, args.hloc, args.jobs)
 
     bench_columns = (MapFreeBench if grid.benchmark == "mapfree" else ScanNetBench).columns
     rows = table_rows(outcomes, figures)
@@ -58,7 +64,38 @@ def run(args: argparse.Namespace) -> int:
     tables = write_tables(args.output, args.grid.stem, grid.title or args.grid.stem, rows, columns, notes)
     print(tables[args.format], end="")
     print(f"written to {args.output / args.grid.stem}.txt, .csv, .md, .json and .html", file=sys.stderr)
+    if args.report is not None:
+        numbered, failures = with_numbered_notes(rows)
+        page = _page(grid, bench, outcomes, command_line())
+        page = replace(page, columns=columns, rows=numbered, notes=[*failures, *notes])
+        print(f"report: {write_benchmark_page(args.report, page)}", file=sys.stderr)
     return 0 if any(not outcome.reason for outcome in outcomes) else 1
+
+
+def _page(grid: Grid, bench: Bench, outcomes: Sequence[Outcome], command: str) -> BenchmarkPage:
+    """The page of all rows, the best one first: it is shown pair by pair."""
+    from mickey_hloc.benchmark.pair_pictures import draw_pairs
+    from mickey_hloc.benchmark.report import BenchmarkPage
+
+    done = [outcome for outcome in outcomes if outcome.poses and not outcome.reason]
+    done.sort(key=lambda outcome: -float(outcome.numbers.get("vcre_auc", 0.0)))
+    methods = {}
+    for outcome in done:
+        assert outcome.parts is not None
+        results = bench.task.outputs / f"results-{bench.task.kind}" / outcome.parts.name
+        methods[", ".join(filter(None, outcome.labels))] = bench.scored_pairs(outcome.poses, results)
+    criterion, limit = bench.criterion
+    return BenchmarkPage(
+        title=grid.title or "Methods compared",
+        criterion=criterion,
+        columns=(),
+        rows=(),
+        methods=methods,
+        published="mapfree-test" if grid.benchmark == "mapfree" else "scannet-1500",
+        draw=partial(draw_pairs, bench.task, done[0].parts) if done and done[0].parts else None,
+        vcre_limit_px=limit,
+        command=command,
+    )
 
 
 def choose(grid: Grid, methods: list[str] | None, submissions: list[str]) -> Grid:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from mickey_hloc.cli.benchmark import add_method_arguments, run_options, scene_argument
-from mickey_hloc.cli.vocabulary import chosen_method
+from mickey_hloc.cli.vocabulary import chosen_method, command_line
 from mickey_hloc.datasets.tracks import TRACKS
 
 
@@ -25,8 +26,13 @@ def run(args: argparse.Namespace) -> int:
     """Exit status 0; where true poses are withheld, the zip is written and nothing is scored."""
     from mickey_hloc.benchmark import run_method
     from mickey_hloc.benchmark.mapfree import mapfree_run, score, submission
+    from mickey_hloc.benchmark.pair_pictures import draw_pairs
+    from mickey_hloc.benchmark.report import BenchmarkPage, write_benchmark_page
+    from mickey_hloc.evaluation.mapfree import MAX_VCRE_PX
     from mickey_hloc.evaluation.report import mapfree_row, write_mapfree_report
+    from mickey_hloc.evaluation.scored_pairs import of_mapfree
     from mickey_hloc.evaluation.tables import MAPFREE_COLUMNS, format_table, paper_rows
+    from mickey_hloc.io.poses import read_all_poses
 
     parts = chosen_method(args).resolve()
     data = mapfree_run(args.dataset, args.split, args.track, args.scenes, args.output, **run_options(args))
@@ -45,4 +51,18 @@ def run(args: argparse.Namespace) -> int:
     rows = [mapfree_row(parts.name, scored), *(paper_rows("mapfree-test") if args.paper else [])]
     write_mapfree_report(results, {"benchmark": scored}, format_table(rows, MAPFREE_COLUMNS))
     print(format_table(rows, MAPFREE_COLUMNS, args.format), end="")
+    if args.report is not None:
+        pairs = of_mapfree(data.scenes, scored, read_all_poses(poses), data.track)
+        content = BenchmarkPage(
+            title=f"Map-free, {args.split}: {parts.name}",
+            criterion=f"VCRE below {MAX_VCRE_PX:.0f} px",
+            columns=MAPFREE_COLUMNS,
+            rows=rows[:1],
+            methods={parts.name: pairs},
+            published="mapfree-test",
+            draw=partial(draw_pairs, data.task, parts),
+            vcre_limit_px=MAX_VCRE_PX,
+            command=command_line(),
+        )
+        print(f"report: {write_benchmark_page(args.report, content)}", file=sys.stderr)
     return 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from functools import partial
 
 from mickey_hloc.cli.benchmark import add_method_arguments, path_argument, run_options, scene_argument
-from mickey_hloc.cli.vocabulary import chosen_method, parse_size
+from mickey_hloc.cli.vocabulary import chosen_method, command_line, parse_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,13 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Estimate, score, print the table."""
+    import numpy as np
+
     from mickey_hloc.benchmark import run_method
+    from mickey_hloc.benchmark.pair_pictures import draw_pairs
+    from mickey_hloc.benchmark.report import BenchmarkPage, write_benchmark_page
     from mickey_hloc.benchmark.scannet import PART, choose_scenes, scannet_task
     from mickey_hloc.datasets.scannet import read_posed_pairs
     from mickey_hloc.evaluation.curves import save_precision_recall
     from mickey_hloc.evaluation.metrics import precision_recall
     from mickey_hloc.evaluation.report import as_json, write_text
     from mickey_hloc.evaluation.scannet import evaluate_pairs, summarise_pairs
+    from mickey_hloc.evaluation.scored_pairs import of_scannet
     from mickey_hloc.evaluation.tables import SCANNET_COLUMNS, Row, format_table, paper_rows
     from mickey_hloc.io.poses import read_poses
 
@@ -48,4 +55,17 @@ def run(args: argparse.Namespace) -> int:
     write_text(results / "benchmark.json", as_json(row))
     write_text(results / "table.txt", format_table(rows, SCANNET_COLUMNS))
     print(format_table(rows, SCANNET_COLUMNS, args.format), end="")
+    if args.report is not None:
+        content = BenchmarkPage(
+            title=f"ScanNet: {parts.name}",
+            criterion="VCRE below 10 % of the diagonal",
+            columns=SCANNET_COLUMNS,
+            rows=[row],
+            methods={parts.name: of_scannet(pairs, scored, read_poses(poses[PART]))},
+            published="scannet-1500",
+            draw=partial(draw_pairs, task, parts),
+            vcre_limit_px=float(np.median(scored.max_vcre_px)),
+            command=command_line(),
+        )
+        print(f"report: {write_benchmark_page(args.report, content)}", file=sys.stderr)
     return 0

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mickey_hloc.cli.pose import add_pose_arguments, estimate, load_photos
+from mickey_hloc.cli.pose import add_pose_arguments, load_photos, make_estimator, save_all
+from mickey_hloc.cli.vocabulary import check_report
 from mickey_hloc.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,9 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render, write the files a user would have, estimate from them, compare; 1 when there is no pose."""
-    from mickey_hloc.cli.pose_report import pose_as_json, pose_as_text, save_pictures, truth_as_text
+    from mickey_hloc.cli.pose_report import pose_as_json, pose_as_text, truth_as_text
     from mickey_hloc.rooms import PairOptions, RoomError, sample_pair
 
+    check_report(args.report)
     if args.feature is None and args.weights is None:
         args.weights = BUNDLED
     try:
@@ -41,14 +43,14 @@ def run(args: argparse.Namespace) -> int:
     paths = write_pair(pair, args.output)
     intrinsics = args.output / "intrinsics.txt"
     photos, image_dir = load_photos(paths, intrinsics, None)
-    result = estimate(args, photos, image_dir)
+    estimator = make_estimator(args, image_dir)
+    result = estimator.estimate(photos[0], photos[1])
     if args.json:
         print(pose_as_json(result))
     else:
         print(pose_as_text(result, photos))
         print(truth_as_text(result.pose, pair.cam1_from_cam0))
-    saved = save_pictures(result, photos, args.output)
-    print(f"pictures: {', '.join(str(path) for path in saved)}", file=sys.stderr)
+    save_all(args, estimator, result, photos, pair.cam1_from_cam0)
     chosen = {key: getattr(args, key) for key in ("feature", "matcher", "depth", "solver", "weights")}
     chosen |= {"seed": args.seed or None, "accept": args.accept if args.accept != "supported" else None}
     method = " ".join(f"--{key} {value}" for key, value in chosen.items() if value is not None)

@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mickey_hloc.cli.vocabulary import add_method, chosen_method
+from mickey_hloc.cli.vocabulary import add_method, add_report, check_report, chosen_method, command_line
 from mickey_hloc.errors import InputError
 
 if TYPE_CHECKING:
+    import pycolmap
+
     from mickey_hloc.io.intrinsics import Intrinsics
+    from mickey_hloc.two_view.estimator import TwoViewEstimator
     from mickey_hloc.two_view.result import Photo, TwoViewResult
 
 
@@ -34,26 +37,50 @@ def add_pose_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ...; default: the GPU where there is one")
     parser.add_argument("--json", action="store_true", help="print the result as json")
     parser.add_argument("--output", type=Path, metavar="DIR", help="save pictures of matches, depth and scores there")
+    add_report(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Estimate and print; 1 when there is no pose."""
-    from mickey_hloc.cli.pose_report import pose_as_json, pose_as_text, save_pictures
+    from mickey_hloc.cli.pose_report import pose_as_json, pose_as_text
 
+    check_report(args.report)
     photos, image_dir = load_photos((args.reference, args.query), args.intrinsics, args.focal, exif_turn=args.exif)
-    result = estimate(args, photos, image_dir)
+    estimator = make_estimator(args, image_dir)
+    result = estimator.estimate(photos[0], photos[1])
     print(pose_as_json(result) if args.json else pose_as_text(result, photos))
-    if args.output is not None:
-        saved = save_pictures(result, photos, args.output)
-        print(f"pictures: {', '.join(str(path) for path in saved)}", file=sys.stderr)
+    save_all(args, estimator, result, photos)
     return 0 if result.pose.success else 1
 
 
-def estimate(args: argparse.Namespace, photos: tuple[Photo, Photo], image_dir: Path) -> TwoViewResult:
-    """Run what the arguments of ``add_pose_arguments`` ask for."""
+def make_estimator(args: argparse.Namespace, image_dir: Path) -> TwoViewEstimator:
+    """What the arguments of ``add_pose_arguments`` ask for."""
     from mickey_hloc.two_view.estimator import TwoViewEstimator
 
-    return TwoViewEstimator(chosen_method(args), image_dir).estimate(photos[0], photos[1])
+    return TwoViewEstimator(chosen_method(args), image_dir)
+
+
+def save_all(
+    args: argparse.Namespace,
+    estimator: TwoViewEstimator,
+    result: TwoViewResult,
+    photos: tuple[Photo, Photo],
+    truth: pycolmap.Rigid3d | None = None,
+) -> None:
+    """The pictures and the report that were asked for; says on stderr where they are."""
+    from mickey_hloc.visualization.two_view_pictures import draw_pictures, save_pictures
+
+    if args.output is None and args.report is None:
+        return
+    depth_maps = [estimator.depth_map(photo) for photo in photos]
+    if args.output is not None:
+        saved = save_pictures(draw_pictures(result, photos, depth_maps), args.output)
+        print(f"pictures: {', '.join(str(path) for path in saved)}", file=sys.stderr)
+    if args.report is not None:
+        from mickey_hloc.cli.pose_page import write_pose_page
+
+        write_pose_page(args.report, result, photos, depth_maps, truth, command_line())
+        print(f"report: {args.report}", file=sys.stderr)
 
 
 def load_photos(

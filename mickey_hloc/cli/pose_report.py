@@ -1,8 +1,7 @@
-"""A two-view result in words, as json, and in pictures."""
+"""A two-view result in words and as json."""
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from mickey_hloc.confidence import strength
 from mickey_hloc.geometry import camera_centres, pose_errors, rotation_angle_deg
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.two_view.result import Photo, TwoViewResult
-from mickey_hloc.visualization import draw_depth_map, draw_matches, draw_score_map, save_image
 
 
 def rotation_deg(pose: RelativePose) -> float:
@@ -96,46 +94,6 @@ def pose_as_json(result: TwoViewResult) -> str:
     return json.dumps(pose_as_dict(result), indent=2, allow_nan=False)
 
 
-def save_pictures(result: TwoViewResult, photos: tuple[Photo, Photo], folder: Path) -> list[Path]:
-    """Save matches.png and, for both images, depth<i>.png and scores<i>.png.
-
-    Returns:
-        The files written.
-    """
-    pictures = {"matches": _matches_picture(result, photos)}
-    for i, view in enumerate((result.problem.view0, result.problem.view1)):
-        image, keypoints = photos[i].image, view.keypoints.numpy()
-        pictures[f"depth{i}"] = draw_depth_map(image, keypoints, view.depths.numpy())
-        scores = result.features[i].keypoint_scores
-        if scores is not None:
-            pictures[f"scores{i}"] = draw_score_map(image, keypoints, scores)
-    paths = []
-    for name, picture in pictures.items():
-        path = folder / f"{name}.png"
-        save_image(path, picture)
-        paths.append(path)
-    return paths
-
-
-def _matches_picture(result: TwoViewResult, photos: tuple[Photo, Photo]) -> np.ndarray:
-    pose, problem = result.pose, result.problem
-    first, second = pose.correspondences.T if len(pose.correspondences) else np.zeros((2, 0), dtype=np.int64)
-    title = (
-        f"{pose.num_inliers} inliers of {len(first)}, {np.linalg.norm(pose.t):.2f} m, {rotation_deg(pose):.1f} deg"
-        if pose.success
-        else f"no pose: {pose.reason}"
-    )
-    return draw_matches(
-        photos[0].image,
-        photos[1].image,
-        problem.view0.keypoints.numpy()[first],
-        problem.view1.keypoints.numpy()[second],
-        pose.inliers,
-        values=problem.view0.depths.numpy()[first],
-        title=title,
-    )
-
-
 def truth_as_text(pose: RelativePose, cam1_from_cam0: pycolmap.Rigid3d) -> str:
     """The true pose, and how far the estimate is from it."""
     x, y, z, w = np.array(cam1_from_cam0.rotation.quat) * (-1 if cam1_from_cam0.rotation.quat[3] < 0 else 1)
@@ -143,7 +101,13 @@ def truth_as_text(pose: RelativePose, cam1_from_cam0: pycolmap.Rigid3d) -> str:
     numbers = f"{w:.6f} {x:.6f} {y:.6f} {z:.6f}  {' '.join(f'{v:.4f}' for v in t)}"
     lines = [f"  truth         {numbers}  ({np.linalg.norm(t):.3f} m)"]
     if pose.success:
-        R_gt, t_gt = torch.from_numpy(cam1_from_cam0.rotation.matrix()), torch.from_numpy(np.asarray(t))
-        rotation_deg, translation_m = pose_errors(torch.from_numpy(pose.R), torch.from_numpy(pose.t), R_gt, t_gt)
-        lines.append(f"  error         {float(rotation_deg):.3f} degrees, {100 * float(translation_m):.2f} cm")
+        degrees, metres = errors(pose, cam1_from_cam0)
+        lines.append(f"  error         {degrees:.3f} degrees, {100 * metres:.2f} cm")
     return "\n".join(lines)
+
+
+def errors(pose: RelativePose, truth: pycolmap.Rigid3d) -> tuple[float, float]:
+    """Degrees between the rotations, metres between the translations."""
+    R_gt, t_gt = torch.from_numpy(truth.rotation.matrix()), torch.from_numpy(np.asarray(truth.translation))
+    degrees, metres = pose_errors(torch.from_numpy(pose.R), torch.from_numpy(pose.t), R_gt, t_gt)
+    return float(degrees), float(metres)

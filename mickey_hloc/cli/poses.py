@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mickey_hloc.cli.vocabulary import add_acceptance, add_depth, add_options, add_output, add_solver, slot_options
+from mickey_hloc.cli.vocabulary import (
+    add_acceptance,
+    add_depth,
+    add_options,
+    add_output,
+    add_report,
+    add_solver,
+    check_report,
+    command_line,
+    slot_options,
+)
 
 if TYPE_CHECKING:
     from mickey_hloc.geometry.relative_pose import RelativePose
@@ -52,13 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="where the solver runs (default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="throw away an existing file")
+    add_report(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0, or 1 where no pair has a pose or pairs lack their input."""
     from mickey_hloc import estimate_poses
+    from mickey_hloc.cli.poses_page import draw_pairs, write_poses_page
     from mickey_hloc.io.poses import read_poses
 
+    check_report(args.report)
     options = slot_options(args.set, "solver")
     name = args.solver or estimate_poses.default_solver(args.features, args.matches)
     conf = estimate_poses.get_conf(name, **options["solver"])
@@ -81,7 +96,13 @@ def run(args: argparse.Namespace) -> int:
         num_workers=args.workers,
         device=args.device,
     )
-    return report(path, read_poses(path))
+    poses = read_poses(path)
+    status = report(path, poses)
+    if args.report is not None:
+        inputs = (args.features, args.intrinsics, args.matches, args.images, args.features_ref, args.device)
+        draw = None if args.images is None else partial(draw_pairs, conf, inputs)
+        print(f"report: {write_poses_page(args.report, path, poses, draw, command_line())}", file=sys.stderr)
+    return status
 
 
 def report(path: Path, poses: Mapping[tuple[str, str], RelativePose]) -> int:
@@ -90,11 +111,9 @@ def report(path: Path, poses: Mapping[tuple[str, str], RelativePose]) -> int:
 
     solved = sum(pose.success for pose in poses.values())
     print(f"{solved} of {len(poses)} pairs have a pose: {path}")
-    failed = [pose.reason for pose in poses.values() if not pose.success and not lacks_input(pose)]
-    kinds: dict[str, list[str]] = {}  # reasons that differ in their numbers only are of one kind
-    for reason in failed:
-        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "n", reason), []).append(reason)
-    for reasons in sorted(kinds.values(), key=len, reverse=True):
+    for reasons in reasons_by_kind(
+        pose.reason for pose in poses.values() if not pose.success and not lacks_input(pose)
+    ):
         print(f"  {len(reasons)} failed, e.g.: {reasons[0]}")
     without: dict[str, list[tuple[str, str]]] = {}  # by reason: a missing image is missing in all of its pairs
     for pair, pose in poses.items():
@@ -103,3 +122,11 @@ def report(path: Path, poses: Mapping[tuple[str, str], RelativePose]) -> int:
     for reason, pairs in without.items():
         print(f"  {len(pairs)} without input, e.g. {' '.join(pairs[0])}: {reason}")
     return 1 if without or not solved else 0
+
+
+def reasons_by_kind(reasons: Iterable[str]) -> list[list[str]]:
+    """Reasons that differ in their numbers only are of one kind; the most frequent kind first."""
+    kinds: dict[str, list[str]] = {}
+    for reason in reasons:
+        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "n", reason), []).append(reason)
+    return sorted(kinds.values(), key=len, reverse=True)

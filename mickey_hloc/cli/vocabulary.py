@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mickey_hloc.errors import InputError
+from mickey_hloc.errors import InputError, MissingDependencyError
 from mickey_hloc.registry import parse_assignments, tables
 
 if TYPE_CHECKING:
@@ -109,6 +112,33 @@ def add_output(parser: Any, help: str, metavar: str = "DIR", default: Path | Non
     parser.add_argument(
         "--output", type=Path, required=default is None, default=default, metavar=metavar, help=help, dest="output"
     )
+
+
+def add_report(parser: Any) -> None:
+    """One page of the result."""
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE.html", help="write one page with words, tables, pictures and 3-D there"
+    )
+
+
+def check_report(path: Path | None) -> None:
+    """Refuse a report that could not be written, before the long work.
+
+    Raises:
+        InputError: no .html, or a folder.
+        MissingDependencyError: plotly is not installed.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
+        raise InputError(f"--report {path}: a report is a page; give it a name that ends in .html.")
+    if find_spec("plotly") is None:
+        raise MissingDependencyError("Reports need plotly: pip install 'mickey-hloc[report]'.")
+
+
+def command_line() -> str:
+    """The command as it was given, for what says how it was made."""
+    return shlex.join(["mickey-hloc", *sys.argv[1:]])
 
 
 def add_method(parser: argparse.ArgumentParser, accept: str = "supported") -> None:

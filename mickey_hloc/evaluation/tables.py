@@ -134,3 +134,24 @@ def paper_rows(dataset: str) -> list[Row]:
                 row[key] = float(value) if value else None
         rows.append(row)
     return rows
+
+
+def newer_rows(dataset: str) -> list[Row]:
+    """What papers after MicKey report, with the keys of our columns and their ``source``.
+
+    Args:
+        dataset: ``mapfree-test``: Map-free, also its other splits, which the method's name then says; others have none.
+    """
+    text = resources.files("mickey_hloc.evaluation").joinpath("newer_results.csv").read_text(encoding="utf-8")
+    rows: list[Row] = []
+    for line in csv.DictReader(io.StringIO(text)):
+        name, _, split = line["dataset"].partition("-")
+        if dataset != f"{name}-test":
+            continue
+        where = "" if split == "test" else f", {split}" if split == "val" else f", split {split}"
+        row: dict[str, str | float | None] = {"method": f"{line['method']} ({line['depth']} depth{where})"}
+        for key, value in line.items():
+            if key not in ("dataset", "method", "depth", "source"):
+                row[key] = float(value) if value else None
+        rows.append({**row, "source": line["source"]})
+    return rows

@@ -119,6 +119,11 @@ def read_poses(path: Path) -> dict[Pair, RelativePose]:
     return poses
 
 
+def read_all_poses(files: Mapping[str, Path]) -> dict[Pair, RelativePose]:
+    """The pairs of several poses files, e.g. one a scene. Raises: see ``read_poses``."""
+    return {pair: pose for file in files.values() for pair, pose in read_poses(file).items()}
+
+
 def with_estimates(poses: Mapping[Pair, RelativePose]) -> dict[Pair, RelativePose]:
     """The same pairs with refused estimates as poses, for benchmarks that rank all estimates by their confidence."""
     return {

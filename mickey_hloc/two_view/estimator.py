@@ -129,6 +129,14 @@ class TwoViewEstimator:
             partners, scores = matcher.match(_as_stored(arrays0), _as_stored(arrays1))
         return (arrays0, arrays1, matches_of_partners(partners.numpy(), scores.numpy())), seconds
 
+    def depth_map(self, photo: Photo) -> torch.Tensor | None:
+        """(H, W) metres of a photo, unknown = NaN or <= 0; None where the method's depth is not dense.
+
+        Raises:
+            InputError: there is no depth of this photo.
+        """
+        return None if self.depth is None else self.depth.depth_map(photo.name)
+
     def _in_memory(self, arrays: Arrays) -> ImageFeatures:
         attributes = {} if self.parts.extractor is None else self.parts.extractor.attributes()
         focal = attributes.get(TRAINING_FOCAL_KEY)

@@ -53,6 +53,29 @@ def robust_limits(values: np.ndarray, percent: float = 2.0) -> tuple[float, floa
     return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
 
 
+def rgb_cube(positions: np.ndarray, percent: float = 2.0) -> np.ndarray:
+    """Colours of places in space: x, y and z of the box that holds them become red, green and blue.
+
+    Source: the colouring of Figure 1 of Barroso-Laguna et al., "Matching 2D Images in 3D", CVPR 2024: where two images
+    place a point alike, it has one colour in both.
+
+    Args:
+        positions: (N, 3), one frame for all of them.
+        percent: as much at both ends of each axis is outside the box.
+
+    Returns:
+        (N, 3) uint8; grey where a position is not finite.
+    """
+    positions = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
+    finite = np.asarray(np.isfinite(positions).all(axis=1))
+    if not finite.any():
+        return np.full(positions.shape, 128, dtype=np.uint8)
+    low, high = np.percentile(positions[finite], [percent, 100 - percent], axis=0)
+    share = (positions - low) / np.maximum(high - low, 1e-9)
+    colors = (np.nan_to_num(share, nan=0.5).clip(0, 1) * 255).round().astype(np.uint8)
+    return np.where(finite[:, None], colors, np.uint8(128))
+
+
 def check_image(name: str, image: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8, as it must be; raises ValueError otherwise."""
     image = np.asarray(image)

@@ -34,6 +34,7 @@ def draw_matches(
     value_label: str = "depth (m)",
     limits: tuple[float, float] | None = None,
     max_lines: int = 300,
+    colors: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw matches as lines: inliers coloured, outliers thin and grey beneath them.
 
@@ -46,6 +47,7 @@ def draw_matches(
         title: text above the picture.
         value_label: what the values are, with unit, beside the colour bar.
         limits: values at the ends of the colour scale; default: the 2nd and 98th percentile of the inliers' values.
+        colors: (M, 2, 3) uint8, of each match's two ends, instead of values; its line is grey.
         max_lines: of more inliers (or outliers) an even choice of as many is drawn, and the note below says so.
 
     Returns:
@@ -63,12 +65,15 @@ def draw_matches(
         raise ValueError(f"values must have shape {inliers.shape}, got {np.shape(values)}")
     picture, ends = _side_by_side([_pale(image) for image in images], points)
     scale = None
-    colors = np.tile(PLAIN, (len(inliers), 1))
+    line_colors = np.tile(PLAIN, (len(inliers), 1))
     if values is not None:
         values = np.asarray(values, dtype=np.float64)
         low, high = limits or robust_limits(values[inliers])
         scale = Scale(colormap("plasma_r", 0.0, 0.8), low, high, value_label)
-        colors = np.where(np.isfinite(values)[:, None], scale(values), (0.75, 0.75, 0.75, 1.0))
+        line_colors = np.where(np.isfinite(values)[:, None], scale(values), (0.75, 0.75, 0.75, 1.0))
+    dot_colors = np.repeat(line_colors[:, None, :3], 2, axis=1)
+    if colors is not None:
+        line_colors, dot_colors = np.full((len(inliers), 4), (0.75, 0.75, 0.75, 1.0)), np.asarray(colors) / 255.0
     finite = np.isfinite(ends).all(axis=(1, 2))
     good, bad = (_thin(np.flatnonzero(mask & finite), max_lines) for mask in (inliers, ~inliers))
     if values is not None:  # near matches (small residuals) on top
@@ -76,12 +81,13 @@ def draw_matches(
 
     def draw(axes: Axes) -> None:
         opacity = float(np.clip(40 / max(1, len(good)), 0.35, 0.9))  # many lines must not hide the photos
-        axes.add_collection(LineCollection(ends[bad], colors="#ffffff", linewidths=0.5, alpha=0.2))
+        axes.add_collection(LineCollection(ends[bad], colors="#000000", linewidths=1.2, alpha=0.25))
+        axes.add_collection(LineCollection(ends[bad], colors="#ffffff", linewidths=0.6, alpha=0.42))
         axes.add_collection(LineCollection(ends[good], colors="#000000", linewidths=1.6, alpha=0.4 * opacity))
-        axes.add_collection(LineCollection(ends[good], colors=colors[good], linewidths=0.9, alpha=opacity))
+        axes.add_collection(LineCollection(ends[good], colors=line_colors[good], linewidths=0.9, alpha=opacity))
         dots = ends[good].reshape(-1, 2)
         style: dict[str, Any] = {"edgecolors": "#000000", "linewidths": 0.5, "zorder": 3}
-        axes.scatter(dots[:, 0], dots[:, 1], s=13, c=np.repeat(colors[good], 2, axis=0), **style)
+        axes.scatter(dots[:, 0], dots[:, 1], s=13 if colors is None else 26, c=dot_colors[good].reshape(-1, 3), **style)
 
     note = _note(inliers, len(good), len(bad))
     if values is not None and not np.isfinite(values[good]).all():
@@ -120,7 +126,7 @@ def _thin(index: np.ndarray, most: int) -> np.ndarray:
 
 def _note(inliers: np.ndarray, drawn_inliers: int, drawn_outliers: int) -> str:
     count, total = int(inliers.sum()), len(inliers)
-    text = f"{count} inliers of {total} matches"
+    text = f"{count} inliers" if count == total else f"{count} inliers of {total} matches"
     if drawn_inliers < count or drawn_outliers < total - count:
         text += f"; drawn: {drawn_inliers} inliers, {drawn_outliers} others"
     return text

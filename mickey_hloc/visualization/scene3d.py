@@ -1,4 +1,4 @@
-"""Cameras and points in metres as an interactive page (plotly; ``pip install 'mickey-hloc[report]'``)."""
+"""Cameras and points in metres as an interactive figure (plotly; ``pip install 'mickey-hloc[report]'``)."""
 
 from __future__ import annotations
 
@@ -9,30 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pycolmap
 
-from mickey_hloc.errors import MissingDependencyError
 from mickey_hloc.io.files import atomic_path
+from mickey_hloc.visualization.frustum import SceneCamera, camera_size_m, frustum_lines, photo_mesh
+from mickey_hloc.visualization.plotly_parts import CLEAR, COLORS, GRID, plotly_objects
 
-# Blue, vermillion, green, orange, purple, sky: Okabe and Ito's palette for all kinds of colour vision.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
-
-
-@dataclass(frozen=True, eq=False)
-class SceneCamera:
-    """A camera to draw.
-
-    Attributes:
-        name: in the legend.
-        K: (3, 3) pixels.
-        image_size: (width, height) pixels.
-        cam_from_world: pose, metres.
-    """
-
-    name: str
-    K: np.ndarray
-    image_size: tuple[int, int]
-    cam_from_world: pycolmap.Rigid3d
+# Axes of a camera: x right, y down, z forward. The first look is from behind and above the first camera.
+VIEW = {"up": {"x": 0, "y": -1, "z": 0}, "eye": {"x": -0.35, "y": -0.6, "z": -1.35}}
+AXES = {"xaxis": "x right (m)", "yaxis": "y down (m)", "zaxis": "z forward (m)"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +29,7 @@ class ScenePoints:
         colors: (N, 3) uint8, or one colour as text.
         size: px.
         visible: False = listed in the legend, shown on a click.
+        alternatives: further colours by the label of the button that shows them.
     """
 
     name: str
@@ -52,54 +37,62 @@ class ScenePoints:
     colors: np.ndarray | str = "#444444"
     size: float = 2.5
     visible: bool = True
+    alternatives: dict[str, np.ndarray | str] | None = None
 
 
-def draw_scene(cameras: Sequence[SceneCamera], points: Sequence[ScenePoints], title: str = "") -> Any:
-    """A plotly figure of cameras (as pyramids of their field of view) and points, axes in metres.
+@dataclass(frozen=True, eq=False)
+class SceneLinks:
+    """Lines between points. Attributes: name: in the legend. starts, ends: (N, 3) metres, world frame."""
+
+    name: str
+    starts: np.ndarray
+    ends: np.ndarray
+    visible: bool = True
+
+
+def draw_scene(
+    cameras: Sequence[SceneCamera],
+    points: Sequence[ScenePoints],
+    title: str = "",
+    links: Sequence[SceneLinks] = (),
+    colors_label: str = "photo",
+) -> Any:
+    """A plotly figure of cameras (as pyramids of their field of view), points and lines, axes in metres.
+
+    Args:
+        colors_label: the button that shows the points' own colours, where they have alternatives.
 
     Returns:
-        A ``plotly.graph_objects.Figure``; a notebook shows it, ``save_scene`` writes it.
+        A ``plotly.graph_objects.Figure``; a notebook shows it, ``save_scene`` and ``Page.charts`` write it.
 
     Raises:
         MissingDependencyError: plotly is not installed.
     """
-    go = _plotly()
-    size = _camera_size(cameras, points)
+    go = plotly_objects()
     figure = go.Figure()
+    cloud = [_finite(group.positions) for group in points]
+    size_m = camera_size_m(cameras, np.concatenate(cloud) if cloud else np.zeros((0, 3)))
+    origin = cameras[0] if cameras else None
     for group in points:
-        xyz, colors = _finite(group)
-        figure.add_scatter3d(
-            x=xyz[:, 0],
-            y=xyz[:, 1],
-            z=xyz[:, 2],
-            mode="markers",
-            name=html.escape(group.name),
-            visible=True if group.visible else "legendonly",
-            marker={"size": group.size, "color": colors},
-            hovertemplate="%{x:.2f}, %{y:.2f}, %{z:.2f} m",
-        )
+        _add_points(figure, group, origin)
+    for lines in links:
+        _add_links(figure, lines)
     for i, camera in enumerate(cameras):
-        line = {"color": COLORS[i % len(COLORS)], "width": 4}
-        x, y, z = frustum_lines(camera, size).T
-        figure.add_scatter3d(x=x, y=y, z=z, mode="lines", name=html.escape(camera.name), line=line, hoverinfo="name")
+        _add_camera(figure, camera, camera.color or COLORS[i % len(COLORS)], size_m)
     axes = {
-        f"{axis}axis": {"title": f"{axis} (m)", "backgroundcolor": "#f6f6f6", "gridcolor": "#dddddd"} for axis in "xyz"
+        axis: {"title": text, "showbackground": False, "gridcolor": GRID, "zerolinecolor": GRID, "color": "#808080"}
+        for axis, text in AXES.items()
     }
-    # y points down in a camera's frame; the first look is from behind and above the cameras.
-    view = {"up": {"x": 0, "y": -1, "z": 0}, "eye": {"x": -0.35, "y": -0.5, "z": -1.25}}
     figure.update_layout(
         title={"text": html.escape(title), "font": {"size": 15}},
-        scene={"aspectmode": "data", "camera": view, **axes},
+        scene={"aspectmode": "data", "camera": VIEW, **axes},
         margin={"l": 0, "r": 0, "b": 0, "t": 36 if title else 0},
-        legend={"x": 0.01, "y": 0.99, "itemsizing": "constant"},
-        paper_bgcolor="#ffffff",
+        legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"},
+        paper_bgcolor=CLEAR,
+        font={"color": "#808080"},
+        updatemenus=_buttons(points, colors_label),
     )
     return figure
-
-
-def scene_as_html(figure: Any) -> str:
-    """A piece of HTML with plotly's code inside: it works without a network."""
-    return str(figure.to_html(full_html=False, include_plotlyjs=True, default_height="560px"))
 
 
 def save_scene(path: Path, figure: Any) -> Path:
@@ -109,45 +102,101 @@ def save_scene(path: Path, figure: Any) -> Path:
     return Path(path)
 
 
-def frustum_lines(camera: SceneCamera, size_m: float) -> np.ndarray:
-    """(L, 3) metres, world frame: a polyline with NaN gaps along the edges of the field of view.
-
-    Args:
-        size_m: distance of the picture from the camera's centre. A mark shows which side is up.
-    """
-    width, height = camera.image_size
-    # the picture's outer corners; pixel centres are at integers
-    left, right, top, bottom = -0.5, width - 0.5, -0.5, height - 0.5
-    middle = (left + right) / 2
-    pixels = [(left, top), (right, top), (right, bottom), (left, bottom), (middle, top - 0.12 * height)]
-    rays = np.linalg.solve(camera.K, np.column_stack([np.array(pixels), np.ones(5)]).T).T
-    world_from_cam = camera.cam_from_world.inverse()
-    corners = size_m * rays @ world_from_cam.rotation.matrix().T + world_from_cam.translation
-    a, b, c, d, up = corners
-    centre, gap = np.asarray(world_from_cam.translation), np.full(3, np.nan)
-    parts = [centre, a, b, centre, c, d, centre, gap, a, d, gap, b, c, gap, a, up, b]
-    return np.array(parts)
-
-
-def _plotly() -> Any:
-    try:
-        import plotly.graph_objects as go
-    except ImportError as error:
-        raise MissingDependencyError("3-D scenes need plotly: pip install 'mickey-hloc[report]'.") from error
-    return go
-
-
-def _finite(group: ScenePoints) -> tuple[np.ndarray, Any]:
+def _add_points(figure: Any, group: ScenePoints, origin: SceneCamera | None) -> None:
     keep = np.isfinite(group.positions).all(axis=1)
-    if isinstance(group.colors, str):
-        return group.positions[keep], group.colors
-    return group.positions[keep], ["rgb({},{},{})".format(*color) for color in group.colors[keep]]
+    xyz = np.asarray(group.positions, dtype=np.float64)[keep]
+    name, hover = html.escape(group.name), "x %{x:.2f}, y %{y:.2f}, z %{z:.2f} m"
+    data: dict[str, Any] = {}
+    if origin is not None:
+        data["customdata"] = np.linalg.norm(xyz - origin.centre, axis=1)
+        hover = f"%{{customdata:.2f}} m from {html.escape(origin.name)}<br>{hover}"
+    figure.add_scatter3d(
+        x=xyz[:, 0],
+        y=xyz[:, 1],
+        z=xyz[:, 2],
+        mode="markers",
+        name=name,
+        visible=True if group.visible else "legendonly",
+        marker={"size": group.size, "color": _css(group.colors, keep)},
+        hovertemplate=hover + f"<extra>{name}</extra>",
+        **data,
+    )
 
 
-def _camera_size(cameras: Sequence[SceneCamera], points: Sequence[ScenePoints]) -> float:
-    """Metres: large enough to be seen beside the points, small enough not to hide them."""
-    positions = np.concatenate([_finite(group)[0] for group in points]) if points else np.zeros((0, 3))
-    centres = np.array([camera.cam_from_world.inverse().translation for camera in cameras]).reshape(-1, 3)
-    if len(positions) and len(centres):
-        return float(np.clip(0.12 * np.median(np.linalg.norm(positions - centres.mean(axis=0), axis=1)), 0.02, 2.0))
-    return 0.2
+def _add_links(figure: Any, group: SceneLinks) -> None:
+    keep = np.isfinite(group.starts).all(axis=1) & np.isfinite(group.ends).all(axis=1)
+    gaps = np.full((int(keep.sum()), 3), np.nan)
+    lines = np.stack([group.starts[keep], group.ends[keep], gaps], axis=1).reshape(-1, 3)
+    figure.add_scatter3d(
+        x=lines[:, 0],
+        y=lines[:, 1],
+        z=lines[:, 2],
+        mode="lines",
+        name=html.escape(group.name),
+        visible=True if group.visible else "legendonly",
+        line={"color": GRID, "width": 2},
+        hoverinfo="skip",
+    )
+
+
+def _add_camera(figure: Any, camera: SceneCamera, color: str, size_m: float) -> None:
+    name = html.escape(camera.name)
+    x, y, z = frustum_lines(camera, size_m).T
+    away = np.linalg.norm(camera.centre)
+    figure.add_scatter3d(
+        x=x,
+        y=y,
+        z=z,
+        mode="lines",
+        name=name,
+        legendgroup=name,
+        line={"color": color, "width": 4, "dash": camera.dash},
+        hovertemplate=f"{name}, {away:.2f} m from the origin<extra></extra>",
+    )
+    if camera.image is None:
+        return
+    vertices, triangles, colors = photo_mesh(camera, size_m)
+    x, y, z = vertices.T
+    i, j, k = triangles.T
+    flat = {"ambient": 1.0, "diffuse": 0.0, "specular": 0.0, "fresnel": 0.0}
+    figure.add_mesh3d(
+        x=x,
+        y=y,
+        z=z,
+        i=i,
+        j=j,
+        k=k,
+        vertexcolor=_css(colors, np.ones(len(colors), dtype=bool)),
+        lighting=flat,
+        name=f"photo of {name}",
+        legendgroup=name,
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _finite(positions: np.ndarray) -> np.ndarray:
+    return positions[np.isfinite(positions).all(axis=1)]
+
+
+def _css(colors: np.ndarray | str, keep: np.ndarray) -> Any:
+    if isinstance(colors, str):
+        return colors
+    return ["#{:02x}{:02x}{:02x}".format(*color) for color in np.asarray(colors)[keep].tolist()]
+
+
+def _buttons(points: Sequence[ScenePoints], colors_label: str) -> list[dict[str, Any]]:
+    """Buttons that recolour the points; they are the first traces of the figure."""
+    labels = list(dict.fromkeys(label for group in points for label in group.alternatives or {}))
+    if not labels:
+        return []
+    keeps = [np.isfinite(group.positions).all(axis=1) for group in points]
+
+    def button(label: str) -> dict[str, Any]:
+        chosen = [(group.alternatives or {}).get(label, group.colors) for group in points]
+        colors = [_css(color, keep) for color, keep in zip(chosen, keeps, strict=True)]
+        return {"label": label, "method": "restyle", "args": [{"marker.color": colors}, list(range(len(points)))]}
+
+    place = {"type": "buttons", "direction": "right", "x": 0, "y": 1, "xanchor": "left", "yanchor": "top"}
+    looks = {"bgcolor": "#eeeeee", "font": {"color": "#1a1a1a", "size": 12}, "pad": {"l": 4, "t": 4}}
+    return [{**place, **looks, "buttons": [button(label) for label in (colors_label, *labels)]}]

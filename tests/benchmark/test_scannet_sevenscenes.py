@@ -3,6 +3,8 @@
 import json
 import shutil
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,19 @@ from mickey_hloc.rooms import PairOptions, render, sample_pair
 
 SIFT = ["--feature", "sift", "--depth", "png:sensor"]
 NAME = "sift-r1600+nn-ratio+sensor+procrustes"
+
+
+def report_argument(folder: Path) -> list[str]:
+    """Where plotly is installed."""
+    return ["--report", str(folder / "report.html")] if find_spec("plotly") else []
+
+
+def check_report(argument: list[str], *words: str) -> None:
+    """The page has the words, and a picture of both pairs."""
+    if argument:
+        text = Path(argument[1]).read_text(encoding="utf-8")
+        assert all(word in text for word in words)
+        assert text.count("<img ") == 2
 
 
 @pytest.fixture
@@ -56,10 +71,12 @@ def test_a_list_of_pairs_from_images_to_the_table(benchmark, rendered, listed, t
 
     monkeypatch.setattr(SiftExtractor, "extract", lambda *_: pytest.fail("a finished step ran again"))
     before = change_times(tmp_path / "out")
-    assert run(*arguments, "--scenes", "s00002", "--paper") == 0
+    report = report_argument(tmp_path)
+    assert run(*arguments, "--scenes", "s00002", "--paper", *report) == 0
     after = change_times(tmp_path / "out")
     assert {p: after[p] for p in before if p.endswith(".h5")} == {p: before[p] for p in before if p.endswith(".h5")}
     assert "paper: SuperGlue (PlaneRCNN depth)" in capsys.readouterr().out
+    check_report(report, f"{NAME}: 2 of 2 right", "paper: SuperGlue (PlaneRCNN depth)")
     assert run(*arguments, "--scenes", "s7") == 2
     assert "s00001" in capsys.readouterr().err
 
@@ -102,8 +119,10 @@ def test_queries_against_posed_references(benchmark, kitchen, tmp_path, monkeypa
     assert sorted(read_absolute_poses(results / "poses.txt")) == [f"seq-02/frame-{i:06d}.color.png" for i in range(2)]
 
     monkeypatch.setattr(SiftExtractor, "extract", lambda *_: pytest.fail("a finished step ran again"))
-    assert run(*arguments) == 0
+    report = report_argument(tmp_path)
+    assert run(*arguments, *report) == 0
     assert "kitchen: " in capsys.readouterr().out
+    check_report(report, f"{name}: 2 of 2 right", "within 5 cm and 5 degrees")
 
     lines = [f"seq-02/frame-{q:06d}.color.png seq-01/frame-{r:06d}.color.png\n" for q in range(2) for r in (1, 0, 2)]
     (tmp_path / "kitchen_top3.txt").write_text("".join(lines))

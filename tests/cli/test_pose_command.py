@@ -52,6 +52,23 @@ def test_text_and_pictures(room, capsys, tmp_path) -> None:
         assert np.asarray(Image.open(tmp_path / "out" / f"{name}.png")).std() > 1
 
 
+def test_a_report_is_one_page_with_everything(room, capsys, tmp_path) -> None:
+    pytest.importorskip("plotly")
+    evil = "<img src=x onerror=alert(1)>.png"
+    shutil.copy(room / "query.png", room / evil)
+    shutil.copy(room / "query.exact.png", room / evil.replace(".png", ".exact.png"))
+    focal = (room / "intrinsics.txt").read_text().split()[9]
+    report = tmp_path / "report.html"
+    assert main(arguments(room, "--focal", focal, "--report", str(report), query=evil, intrinsics=False)) == 0
+    content = report.read_text(encoding="utf-8")
+    assert "<img src=x" not in content
+    assert content.count('<img src="data:') == 6  # matches, positions, depths and scores
+    assert "degrees" in content
+    assert "No pose" not in content
+    assert "report: " in capsys.readouterr().err
+    assert "ends in .html" in refused(capsys, arguments(room, "--report", str(tmp_path / "report")))
+
+
 def test_json_is_near_the_truth(room, capsys) -> None:
     truth = sample_pair(3, (480, 360)).cam1_from_cam0
     assert main(arguments(room, "--json", "--seed", "5")) == 0

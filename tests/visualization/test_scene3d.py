@@ -1,7 +1,6 @@
 import builtins
 import re
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ import torch
 
 from mickey_hloc.errors import MissingDependencyError
 from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.rooms import PairOptions, sample_pair
 from mickey_hloc.solvers import View
-from mickey_hloc.visualization import SceneCamera, ScenePoints, draw_scene, save_scene, two_view_scene, write_report
-from mickey_hloc.visualization.scene3d import frustum_lines
+from mickey_hloc.visualization import SceneCamera, ScenePoints, draw_scene, rgb_cube, save_scene, two_view_scene
+from mickey_hloc.visualization.frustum import frustum_lines, photo_mesh
 
 K = torch.tensor([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]])
 SIZE = (640, 480)
@@ -81,7 +81,65 @@ def test_a_depth_map_becomes_a_coloured_cloud() -> None:
     np.testing.assert_allclose(cloud[:, 2], 2.0)
     assert cloud[:, 1].min() > 0  # the lower half of the picture: y points down
     marker = next(item for item in figure.data if item.name == "depth map of a").marker
-    assert set(marker.color) == {"rgb(200,100,50)"}
+    assert set(marker.color) == {"#c86432"}
+
+
+def test_a_rendered_pair_stands_where_it_was_rendered() -> None:
+    """Exact depth and the true pose: both clouds lie on the room's surfaces, and both true centres are the camera's."""
+    pytest.importorskip("plotly")
+    pair = sample_pair(3, (80, 60), PairOptions(fov_deg=(60.0, 66.0)))
+    truth = pair.cam1_from_cam0
+    views = []
+    for view in (pair.view0, pair.view1):
+        rows, columns = np.mgrid[5:55:7, 5:75:9].reshape(2, -1)
+        keypoints = torch.from_numpy(np.column_stack([columns, rows])).float()
+        depth = torch.from_numpy(view.depth).float()
+        views.append(View(keypoints, depth[rows, columns], torch.from_numpy(view.K).float(), (80, 60), depth))
+    count = len(views[0].keypoints)
+    pose = RelativePose(True, truth, 1.0, 1.0, np.arange(count)[:, None].repeat(2, axis=1), np.ones(count, bool))
+    images = (pair.view0.image, pair.view1.image)
+    figure = two_view_scene(*views, pose, images, ("a", "b"), truth=truth)
+    centre = -truth.rotation.matrix().T @ truth.translation
+    for name in ("b", "b, true"):
+        np.testing.assert_allclose(trace(figure, name)[0], centre, atol=1e-9)
+    # the cloud of b seen by a: its depth is what a rendered there, where a sees the same place
+    cloud = trace(figure, "depth map of b")
+    pixels = cloud @ pair.view0.K.T
+    columns, rows = (pixels[:, :2] / pixels[:, 2:]).round().astype(int).T
+    inside = (cloud[:, 2] > 0) & (columns >= 0) & (columns < 80) & (rows >= 0) & (rows < 60)
+    assert inside.sum() > 500
+    apart = np.abs(pair.view0.depth[rows[inside], columns[inside]] - cloud[inside, 2])
+    assert np.median(apart / cloud[inside, 2]) < 0.02
+    distances = next(item for item in figure.data if item.name == "inliers by a").customdata
+    np.testing.assert_allclose(distances, np.linalg.norm(trace(figure, "inliers by a"), axis=1))
+
+
+def test_a_refused_estimate_and_the_truth_are_cameras_of_their_own() -> None:
+    pytest.importorskip("plotly")
+    pose = a_pose()
+    refused = RelativePose(False, reason="weak", estimate=pose.cam1_from_cam0)
+    figure = two_view_scene(*two_views(pose.cam1_from_cam0), refused, names=("a", "b"), truth=pycolmap.Rigid3d())
+    assert {item.name for item in figure.data} == {"keypoints of a", "a", "b, refused estimate", "b, true"}
+    np.testing.assert_allclose(trace(figure, "b, true")[0], 0)
+
+
+def test_the_photo_lies_upright_on_the_base_of_its_camera() -> None:
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[:240, :, 0], image[:, 320:, 1] = 255, 255  # the upper half red, the right half green
+    pose = a_pose().cam1_from_cam0
+    camera = SceneCamera("c", K.double().numpy(), SIZE, pose, image)
+    vertices, triangles, colors = photo_mesh(camera, 0.3)
+    assert triangles.max() == len(vertices) - 1
+    in_cam = vertices @ pose.rotation.matrix().T + pose.translation
+    np.testing.assert_allclose(in_cam[:, 2], 0.3)
+    assert (in_cam[colors[:, 0] > 200, 1] <= 0.01).all()  # y points down
+    assert (in_cam[colors[:, 1] > 200, 0] >= -0.01).all()  # x points right
+
+
+def test_places_are_colours() -> None:
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3], [np.nan, 0, 0]])
+    assert rgb_cube(corners, 0).tolist() == [[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255], [128, 128, 128]]
+    assert rgb_cube(np.zeros((0, 3))).shape == (0, 3)
 
 
 def test_frustum_corners_project_to_the_corners_of_the_picture() -> None:
@@ -118,50 +176,3 @@ def test_missing_plotly_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__import__", without_plotly)
     with pytest.raises(MissingDependencyError, match=r"pip install 'mickey-hloc\[report\]'"):
         draw_scene([], [])
-
-
-class Balanced(HTMLParser):
-    """Fails where tags are closed in another order than opened."""
-
-    VOID = frozenset({"meta", "img", "br", "link"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.images = 0
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self.images += tag == "img"
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-@pytest.mark.parametrize("widths", [(), (1300,), (700, 700), (1300, 700, 700), (700, 1300, 700)])
-def test_report_is_one_well_formed_page(tmp_path: Path, widths: tuple[int, ...]) -> None:
-    pictures = [(f"picture <{width}>", np.zeros((20, width, 3), np.uint8)) for width in widths]
-    numbers = {"t (m)": np.array([0.1, 0.2, 0.3]), "score": 12.3456789, "<x>": None, "seconds": {"model": 0.25}}
-    path = write_report(tmp_path / "report.html", "a <b>", "moved & turned", numbers, pictures, footer="command")
-    page = path.read_text()
-    parser = Balanced()
-    parser.feed(page)
-    assert parser.open == []
-    assert parser.images == len(widths)
-    for text in ("a &lt;b&gt;", "moved &amp; turned", "0.1  0.2  0.3", "12.3457", "&lt;x&gt;", "model 0.25"):
-        assert text in page
-    assert not re.search(r"(src|href)=\"(?!data:)", page)
-    assert 'class="failed"' not in page
-
-
-def test_report_of_a_failure_and_with_a_scene(tmp_path: Path) -> None:
-    path = write_report(tmp_path / "f.html", "t", "No pose: too few", {}, success=False)
-    assert 'class="failed"' in path.read_text()
-    pytest.importorskip("plotly")
-    pose = a_pose()
-    scene = two_view_scene(*two_views(pose.cam1_from_cam0), pose)
-    assert "Scene" in write_report(tmp_path / "s.html", "t", "s", {}, scene=scene).read_text()
-    with pytest.raises(ValueError, match="picture must be"):
-        write_report(tmp_path / "bad.html", "t", "s", {}, [("x", np.zeros((2, 2, 3)))])
-    assert not (tmp_path / "bad.html").exists()
