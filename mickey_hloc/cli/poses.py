@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
 
 def report(path: Path, poses: Mapping[tuple[str, str], RelativePose]) -> int:
     """Print counts and reasons; the poses file names every pair."""
+    from mickey_hloc.cli.reasons import reasons_by_kind
     from mickey_hloc.two_view.solving import INPUT_PROBLEM, lacks_input
 
     solved = sum(pose.success for pose in poses.values())
@@ -122,11 +122,3 @@ def report(path: Path, poses: Mapping[tuple[str, str], RelativePose]) -> int:
     for reason, pairs in without.items():
         print(f"  {len(pairs)} without input, e.g. {' '.join(pairs[0])}: {reason}")
     return 1 if without or not solved else 0
-
-
-def reasons_by_kind(reasons: Iterable[str]) -> list[list[str]]:
-    """Reasons that differ in their numbers only are of one kind; the most frequent kind first."""
-    kinds: dict[str, list[str]] = {}
-    for reason in reasons:
-        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "n", reason), []).append(reason)
-    return sorted(kinds.values(), key=len, reverse=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from mickey_hloc import __version__, estimate_poses
-from mickey_hloc.cli.poses import reasons_by_kind
+from mickey_hloc.cli.reasons import reasons_by_kind
 from mickey_hloc.confidence import strength
 from mickey_hloc.geometry import rotation_angle_deg
 from mickey_hloc.geometry.relative_pose import RelativePose
