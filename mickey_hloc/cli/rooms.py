@@ -12,6 +12,7 @@ from mickey_hloc.errors import InputError
 
 _RANGES = {
     "room": {"fov": (60.0, 66.0), "baseline": (0.1, 1.0), "overlap": (0.4, 0.95)},
+    "tilted": {"fov": (50.0, 80.0), "baseline": (0.05, 0.9), "overlap": (0.35, 0.95)},
     "near": {"fov": (50.0, 80.0), "baseline": (0.05, 0.8), "overlap": (0.3, 0.95)},
 }
 _EPILOG = """\
@@ -33,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--views", type=int, default=4, metavar="N", help="around a place (default: %(default)s)")
     parser.add_argument(
         "--style",
-        choices=["room", "near"],
+        choices=["room", "tilted", "near"],
         default="room",
-        help="near: things on all surfaces, and cameras at 0.4 to 3 m from them, looking down at them, askew "
-        "(default: %(default)s, from farther away)",
+        help="tilted: cameras lower, askew, nearer to walls and floors; near: things on all surfaces, and cameras at "
+        "0.4 to 3 m from them, looking down at them, askew (default: %(default)s, from farther away)",
     )
     for name, what in (("fov", "of the longer side, degrees"), ("baseline", "metres"), ("overlap", "of views, 0 to 1")):
         usual = ", ".join(f"{style}: {ranges[name][0]:g} {ranges[name][1]:g}" for style, ranges in _RANGES.items())

@@ -96,12 +96,19 @@ class PairAugmentation:
         mirror: half of the pairs are mirrored left to right, both images and the pose.
         photometric: what a camera adds; None = nothing.
         variants: number of photometric versions of an image (0 = any number), so that their features can be cached;
-            version 0 is the image as it is.
+            version 0 is the image as it is. 1 = every image in one version that is not as it is.
     """
 
     mirror: bool = False
     photometric: AugmentOptions | None = None
     variants: int = 0
+
+    @property
+    def versions(self) -> range:
+        """The photometric versions of an image."""
+        if self.photometric is None:
+            return range(1)
+        return range(1, 2) if self.variants == 1 else range(self.variants or MANY)
 
 
 class PairDataset(Dataset[dict[str, Any]]):
@@ -154,7 +161,8 @@ class PairDataset(Dataset[dict[str, Any]]):
             return False, [0, 0]
         o, rng = self.augmentation, np.random.default_rng([draw.seed, draw.pair])
         mirrored = o.mirror and bool(rng.integers(2))
-        return mirrored, [int(v) for v in rng.integers(o.variants or MANY, size=2)]
+        versions = o.versions
+        return mirrored, [int(v) for v in rng.integers(versions.start, versions.stop, size=2)]
 
     def view(self, image: int, mirrored: bool, version: int) -> dict[str, torch.Tensor]:
         """What an item has of one image: ``image``, ``K`` and, with a judge, ``depth``."""

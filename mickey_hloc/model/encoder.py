@@ -50,6 +50,7 @@ ENCODERS: Registry[Encoder] = Registry(
     {
         "dinov2": "mickey_hloc.model.encoder:DinoV2",
         "disk": "mickey_hloc.model.encoders.disk:DiskGrid",
+        "xfeat": "mickey_hloc.model.encoders.xfeat:XFeatGrid",
         "convolutional": "mickey_hloc.model.encoders.convolutional:Convolutional",
     },
 )

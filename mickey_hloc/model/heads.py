@@ -105,8 +105,33 @@ class AttentionLayers(nn.Module):
         return tokens.transpose(1, 2).unflatten(2, (rows, columns))
 
 
+class Context(nn.Module):
+    """Features at coarser strides, added back: (B, C, h, w) -> (B, C, h, w)."""
+
+    def __init__(self, channels: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.down = nn.ModuleList(map(_halve, (channels, *widths), widths))
+        self.back = nn.ModuleList(nn.Conv2d(width, channels, 1, bias=False) for width in widths)
+
+    def forward(self, x: Tensor) -> Tensor:
+        coarse, result = x, x
+        for down, back in zip(self.down, self.back, strict=True):
+            if min(coarse.shape[-2:]) < 2:
+                break  # an image of a few cells has no context
+            coarse = down(coarse)
+            result = result + F.interpolate(back(coarse), size=x.shape[-2:], mode="bilinear", align_corners=False)
+        return result
+
+
+def _halve(before: int, width: int) -> nn.Sequential:
+    """Half the resolution, then a residual block."""
+    # 4 x 4 with stride 2 samples evenly around the centre of the 2 x 2 cells that it replaces.
+    down = nn.Conv2d(before, width, 4, stride=2, padding=1, bias=False)
+    return nn.Sequential(down, nn.BatchNorm2d(width), nn.ReLU(), ResidualBlock(width, width))
+
+
 class Head(nn.Module):
-    """The trunk all heads share in form: residual blocks, attention, a last residual block.
+    """The trunk all heads share in form: residual blocks, context, attention, a last residual block.
 
     (B, in_channels, h, w) -> (B, widths[3], h, w), or widths[2] channels without the last ReLU for descriptors.
     """
@@ -117,12 +142,13 @@ class Head(nn.Module):
         self.resblock1 = ResidualBlock(in_channels, w1)
         self.resblock2 = ResidualBlock(w1, w2)
         self.resblock3 = ResidualBlock(w2, w3)
+        self.context = Context(w3, options.context_widths)
         self.att_layer = AttentionLayers(w3, options)
         self.resblock4 = ResidualBlock(w3, w3 if is_descriptor else w4, last_relu=not is_descriptor)
 
     def trunk(self, features: Tensor) -> Tensor:
         x = self.resblock3(self.resblock2(self.resblock1(features)))
-        return self.resblock4(self.att_layer(x))
+        return self.resblock4(self.att_layer(self.context(x)))
 
 
 class OffsetHead(Head):

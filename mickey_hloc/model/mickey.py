@@ -111,19 +111,25 @@ class MicKey(nn.Module):
         with self._autocast(), torch.set_grad_enabled(torch.is_grad_enabled() and not self.encoder.frozen):
             return self.encoder(cropped).float()
 
-    def keypoints_from_features(self, features: Tensor) -> MetricKeypoints:
-        """The heads alone, for features computed (or cached) before: (B, C, h, w) -> MetricKeypoints."""
+    def keypoints_from_features(self, features: Tensor, learn_matching: bool = True) -> MetricKeypoints:
+        """The heads alone, for features computed (or cached) before.
+
+        Args:
+            features: (B, C, h, w). learn_matching: else scores and descriptors come without gradient.
+        """
         rows, columns = features.shape[-2:]
         offset = self.offset_head(features)
         y, x = torch.meshgrid(
             torch.arange(rows, device=features.device), torch.arange(columns, device=features.device), indexing="ij"
         )
         keypoints = self.encoder.stride * (torch.stack([x, y]) + offset)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and learn_matching):
+            scores, descriptors = self.score_head(features), self.descriptor_head(features)
         return MetricKeypoints(
             keypoints=keypoints.flatten(2).transpose(1, 2),
             depths=self.depth_head(features).flatten(1),
-            keypoint_scores=self.score_head(features).flatten(1),
-            descriptors=self.descriptor_head(features).flatten(2),
+            keypoint_scores=scores.flatten(1),
+            descriptors=descriptors.flatten(2),
             grid_shape=(rows, columns),
         )
 

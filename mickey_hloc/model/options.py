@@ -32,18 +32,22 @@ class HeadOptions(CheckedOptions):
         num_attention_layers: self-attention layers before the last block.
         mlp_hidden: hidden channels of each such layer.
         num_attention_heads: of each such layer; they share the third width.
+        context_widths: channels at 2, 4, ... times the stride, before the attention, whose features are added back:
+            what a cell knows of the image around it. The published model has none.
     """
 
     widths: tuple[int, int, int, int] = (512, 256, 128, 64)
     num_attention_layers: int = 3
     mlp_hidden: int = 256
     num_attention_heads: int = 8
+    context_widths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self, "widths", min(self.widths) >= 1, "positive numbers of channels")
         require(self, "num_attention_layers", self.num_attention_layers >= 0, "0 or more")
         require(self, "num_attention_heads", self.num_attention_heads >= 1, "1 or more")
+        require(self, "context_widths", all(w >= 1 for w in self.context_widths), "positive numbers of channels")
         channels = self.widths[2]
         require(self, "widths", channels % 4 == 0, "a multiple of 4 in the third place, for the position encoding")
         if self.num_attention_layers:

@@ -73,4 +73,5 @@ PAIR_SOURCES: dict[str, str | Preset] = {
     "scannet": "mickey_hloc.datasets.scannet_pairs:ScanNetSource",
     "folder": "mickey_hloc.datasets.folder_pairs:FolderSource",
     "synthetic": "mickey_hloc.datasets.synthetic_pairs:SyntheticSource",
+    "mixed": "mickey_hloc.datasets.mixed_pairs:MixedSource",
 }

@@ -34,7 +34,8 @@ class PairOptions:
         min_near_depth_m: at most 5 % of a view's pixels may be nearer, metres.
         supersample: n x n rays a pixel (see ``render``).
         max_tries: attempts to place the pair in one room before another room is taken.
-        style: which rooms and cameras, see ``styles``; ``near`` has ``styles.NEAR`` for the other options.
+        style: which rooms and cameras, see ``styles``; ``near`` and ``tilted`` have ``styles.NEAR`` and
+            ``styles.TILTED`` for the other options.
         distance_m: near: of the first camera from the thing that it looks at, metres.
         elevation_deg: near: of the first camera over that thing, degrees.
     """
@@ -53,7 +54,7 @@ class PairOptions:
     min_near_depth_m: float = 0.35
     supersample: int = 1
     max_tries: int = 200
-    style: Literal["room", "near"] = "room"
+    style: Literal["room", "tilted", "near"] = "room"
     distance_m: Range = (0.4, 3.0)
     elevation_deg: Range = (5.0, 65.0)
 

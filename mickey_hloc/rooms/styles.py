@@ -45,7 +45,21 @@ NEAR = PairOptions(
     min_near_depth_m=0.25,
     max_tries=1000,
 )
+TILTED = PairOptions(
+    style="tilted",
+    fov_deg=(50.0, 80.0),
+    height_m=(0.5, 1.9),
+    pitch_deg=(-55.0, 12.0),
+    roll_deg=(-20.0, 20.0),
+    baseline_m=(0.05, 0.9),
+    rotation_deg=(0.0, 35.0),
+    overlap=(0.35, 0.95),
+    clearance_m=0.12,
+    min_median_depth_m=0.55,
+    min_near_depth_m=0.22,
+)
 STYLES = {
     "room": Style(make_room, draw_poses, draw_neighbour, ROOM),
+    "tilted": Style(make_room, draw_poses, draw_neighbour, TILTED),
     "near": Style(make_lived_in_room, draw_near_poses, draw_near_neighbour, NEAR),
 }

@@ -40,6 +40,8 @@ class AlignmentOptions:
         score_reach: the relative error of depth, as a logarithm, at which a keypoint is as bad for its score as one
             without a match.
         score_contrast: logarithm of how much likelier the best keypoint shall be than the worst.
+        matching_every: descriptors and scores learn in every so many steps; the others, for depths and offsets alone,
+            cost much less.
         line_step: every line_step-th keypoint is compared with all of the other image by its epipolar line.
         offset_weight, matching_weight, score_weight: of these parts of the loss, relative to the depths'.
     """
@@ -53,17 +55,19 @@ class AlignmentOptions:
     min_probability: float = 0.05
     score_reach: float = 0.5
     score_contrast: float = 3.0
+    matching_every: int = 1
     line_step: int = 3
     offset_weight: float = 0.05
     matching_weight: float = 0.1
     score_weight: float = 0.3
 
     def __post_init__(self) -> None:
-        positive = (self.epipolar_px, self.disparity_px, self.score_reach, self.line_step, self.near_m)
-        if min(self.steps, self.weight_after) < 0 or min(positive) <= 0 or self.far_m <= self.near_m:
+        positive = (self.epipolar_px, self.disparity_px, self.score_reach, self.near_m)
+        counts = (self.line_step, self.matching_every)
+        if min(self.steps, self.weight_after) < 0 or min(*positive, *counts) <= 0 or self.far_m <= self.near_m:
             raise InputError(
-                "alignment: needs steps and weight_after >= 0, positive epipolar_px, disparity_px, score_reach "
-                "and line_step, and 0 < near_m < far_m."
+                "alignment: needs steps and weight_after >= 0, positive epipolar_px, disparity_px, score_reach, "
+                "matching_every and line_step, and 0 < near_m < far_m."
             )
 
 
@@ -93,6 +97,7 @@ def alignment_loss(
     cam1_from_cam0: tuple[Tensor, Tensor],
     options: AlignmentOptions,
     first: int = 0,
+    learn_matching: bool = True,
 ) -> AlignmentLoss:
     """The loss of a batch of pairs with known relative pose.
 
@@ -100,6 +105,7 @@ def alignment_loss(
         a, b: keypoints of images 0 and 1. probability: (B, N0, N1) match probability.
         K: (B, 3, 3) of both images. cam1_from_cam0: R (B, 3, 3), t (B, 3) metres.
         options: thresholds and weights. first: of the keypoints whose epipolar lines are compared, from 0.
+        learn_matching: else the parts ``matching`` and ``score`` are left out, as zeros.
     """
     o, (R, t) = options, cam1_from_cam0
     F = fundamental_matrix(R, t, *K)
@@ -119,13 +125,16 @@ def alignment_loss(
         log_ratio(estimated, true, possible)
         for estimated, true in ((a.depths, depths0), (b.depths.gather(1, partner), depths1))
     ]
-    some = slice(first % o.line_step, None, o.line_step)
-    matching = off_line_loss(probability[:, some], a.keypoints[:, some], b.keypoints, F, looked_at[:, some], o)
+    matching = score = a.depths.new_zeros(())
+    if learn_matching:
+        some = slice(first % o.line_step, None, o.line_step)
+        matching = off_line_loss(probability[:, some], a.keypoints[:, some], b.keypoints, F, looked_at[:, some], o)
+        score = score_loss(a, b, partner, possible, 0.5 * (errors[0] + errors[1]) / o.score_reach, o.score_contrast)
     return AlignmentLoss(
         depth=0.5 * ((errors[0] + errors[1]) * weights).sum(),
         offset=(torch.where(possible, distance, 0.0) * weights).sum(),
         matching=matching,
-        score=score_loss(a, b, partner, possible, 0.5 * (errors[0] + errors[1]) / o.score_reach, o.score_contrast),
+        score=score,
         possible=possible.sum() / looked_at.sum().clamp(min=1),
     )
 

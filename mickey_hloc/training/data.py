@@ -50,7 +50,7 @@ class PairData(lightning.LightningDataModule):
         """Fill the caches; Lightning calls this in one process of each machine."""
         device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
         for cache in self.caches:
-            cache.build(device)
+            cache.build(device, workers=self.options.workers)
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """An epoch; the sampler is told its number before each."""

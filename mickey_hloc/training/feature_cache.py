@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from mickey_hloc.datasets.pairs import PairAugmentation, PairDataset
@@ -43,7 +45,7 @@ class FeatureCache:
             raise InputError("data.cache is for frozen encoders; this one is trained, so leave the cache out.")
         self.model, self.dataset = model, dataset
         o = dataset.augmentation
-        self.versions = o.variants if o.photometric is not None else 1
+        self.versions = o.versions
         self.mirrors = 2 if o.mirror else 1
         self.about = _describe(model, dataset)
         fingerprint = hashlib.sha256(json.dumps(self.about, sort_keys=True).encode()).hexdigest()[:16]
@@ -56,14 +58,17 @@ class FeatureCache:
     @property
     def num_rows(self) -> int:
         """Images times their versions."""
-        return len(self.dataset.table.names) * self.versions * self.mirrors
+        return len(self.dataset.table.names) * len(self.versions) * self.mirrors
 
     def row(self, image: int, mirrored: bool, version: int) -> int:
         """Where the features of a version of an image lie."""
-        return (image * self.mirrors + int(mirrored)) * self.versions + version
+        return (image * self.mirrors + int(mirrored)) * len(self.versions) + self.versions.index(version)
 
-    def build(self, device: torch.device | str = "cpu", batch_size: int = 8) -> None:
+    def build(self, device: torch.device | str = "cpu", batch_size: int = 8, workers: int = 0) -> None:
         """Compute what is missing; the model is on its own device again afterwards.
+
+        Args:
+            device: of the encoder. batch_size: images at a time. workers: processes that read the images.
 
         Raises:
             InputError: the disk has no room.
@@ -74,11 +79,13 @@ class FeatureCache:
             return
         before = self.model.device
         self.model.encoder.to(device)
-        with torch.no_grad(), tqdm(total=self.num_rows, initial=int(done.sum()), desc="encoder features") as progress:
-            for number, start in enumerate(range(0, len(missing), batch_size)):
-                rows = missing[start : start + batch_size]
-                images = torch.stack([self._image(int(row)) for row in rows]).to(device)
-                features[rows] = self.model.encode(images).half().cpu().numpy()
+        # Without a terminal, a line a minute.
+        shown: dict[str, Any] = {"desc": "encoder features", "mininterval": 0.1 if sys.stderr.isatty() else 60.0}
+        with torch.no_grad(), tqdm(total=self.num_rows, initial=int(done.sum()), **shown) as progress:
+            loader = DataLoader(_Images(self, missing), batch_size=batch_size, num_workers=workers)
+            for number, images in enumerate(loader):
+                rows = missing[number * batch_size :][: len(images)]
+                features[rows] = self.model.encode(images.to(device)).half().cpu().numpy()
                 done[rows] = True
                 progress.update(len(rows))
                 if number % _FLUSH_EVERY == _FLUSH_EVERY - 1:
@@ -97,10 +104,11 @@ class FeatureCache:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "model": None, "_features": None}
 
-    def _image(self, row: int) -> Tensor:
-        rest, version = divmod(row, self.versions)
+    def image(self, row: int) -> Tensor:
+        """The image whose features lie in a row: (3, H, W) float32 in [0, 1]."""
+        rest, version = divmod(row, len(self.versions))
         image, mirrored = divmod(rest, self.mirrors)
-        return self.dataset.image(image, bool(mirrored), version)
+        return self.dataset.image(image, bool(mirrored), self.versions[version])
 
     def _open_for_writing(self) -> tuple[np.memmap, np.memmap]:
         """The features and which rows of them are done. The files are whole, or there are none."""
@@ -120,6 +128,19 @@ class FeatureCache:
             with atomic_path(self.folder / "about.json") as temporary:
                 temporary.write_text(json.dumps(self.about, indent=1), encoding="utf-8")
         return np.lib.format.open_memmap(place, mode="r+"), np.lib.format.open_memmap(marks, mode="r+")
+
+
+class _Images(Dataset[Tensor]):
+    """The images of some rows of a cache."""
+
+    def __init__(self, cache: FeatureCache, rows: np.ndarray) -> None:
+        self.cache, self.rows = cache, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.cache.image(int(self.rows[index]))
 
 
 def _describe(model: MicKey, dataset: PairDataset) -> dict[str, Any]:
@@ -163,7 +184,7 @@ class CachedPairDataset(PairDataset):
             out = super().view(image, mirrored, version)
         else:
             out = {"K": self.K(image, mirrored)}
-        if self.augmentation.photometric is None:
-            version = 0
+        if version not in self.cache.versions:
+            version = self.cache.versions.start  # without photometric versions the draw means nothing
         out["features"] = self.cache.read(image, mirrored, version)
         return out

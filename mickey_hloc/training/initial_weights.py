@@ -15,6 +15,7 @@ from mickey_hloc.weights.disk import find_disk_weights, read_disk_weights
 from mickey_hloc.weights.named import resolve
 from mickey_hloc.weights.published import listed
 from mickey_hloc.weights.state_file import load_state_file
+from mickey_hloc.weights.xfeat import find_xfeat_weights, read_xfeat_weights
 
 _RUN_PREFIX = "model."
 
@@ -36,6 +37,9 @@ def load_encoder(model: MicKey, source: str | None) -> None:
     elif kind == "disk":
         path = Path(source) if source is not None else find_disk_weights()
         state = read_disk_weights(path)
+    elif kind == "xfeat":
+        path = Path(source) if source is not None else find_xfeat_weights()
+        state = read_xfeat_weights(path)
     elif source is None:
         return
     else:

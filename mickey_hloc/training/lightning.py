@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import lightning
@@ -40,14 +41,21 @@ class PoseTraining(lightning.LightningModule):
         self._judged: list[PairJudgement] = []
         self._val_losses: list[float] = []
 
-    def keypoints(self, batch: Batch) -> tuple[MetricKeypoints, MetricKeypoints]:
+    def keypoints(self, batch: Batch, learn_matching: bool = True) -> tuple[MetricKeypoints, MetricKeypoints]:
         """Metric keypoints of both images of each pair, from images or cached features."""
         kind = "features" if "features0" in batch else "image"
         both = torch.cat([batch[f"{kind}0"], batch[f"{kind}1"]])
         features = both if kind == "features" else self.model.encode(both)
-        found = self.model.keypoints_from_features(features)
+        features = features.contiguous(memory_format=torch.channels_last)  # faster on CPUs
+        found = self.model.keypoints_from_features(features, learn_matching).float()
         B = len(batch["R"])
-        return found[:B].float(), found[B:].float()
+        a, b = found[:B], found[B:]
+        trained_px = self.model.options.training_focal_px
+        if not self.training or not self.config.focal_correction or trained_px is None:
+            return a, b
+        focals = ((batch[key][:, 0, 0] * batch[key][:, 1, 1]).sqrt() for key in ("K0", "K1"))
+        a, b = (replace(k, depths=k.depths * (f / trained_px)[:, None]) for k, f in zip((a, b), focals, strict=True))
+        return a, b
 
     def pose_loss(self, batch: Batch, a: MetricKeypoints, b: MetricKeypoints) -> PoseLossOutput:
         """The pose loss under the curriculum; in float32 whatever the network's precision is."""
@@ -98,7 +106,8 @@ class PoseTraining(lightning.LightningModule):
         if self.global_step < self.config.homography.steps:
             return self._homography_step(batch)
         if self.global_step < self.config.homography.steps + self.config.alignment.steps:
-            return self._alignment_loss(batch, *self.keypoints(batch))
+            learn_matching = self.global_step % self.config.alignment.matching_every == 0
+            return self._alignment_loss(batch, *self.keypoints(batch, learn_matching), learn_matching)
         a, b = self.keypoints(batch)
         output = self.pose_loss(batch, a, b)
         B = len(batch["R"])
@@ -127,12 +136,18 @@ class PoseTraining(lightning.LightningModule):
         self.log("train/homography_loss", loss.detach(), prog_bar=True, batch_size=len(batch["image0"]))
         return loss
 
-    def _alignment_loss(self, batch: Batch, a: MetricKeypoints, b: MetricKeypoints) -> Tensor:
+    def _alignment_loss(
+        self, batch: Batch, a: MetricKeypoints, b: MetricKeypoints, learn_matching: bool = True
+    ) -> Tensor:
         """All heads learn from what the true poses say about single matches."""
         with torch.autocast(self.device.type, enabled=False):
             K, pose = (batch["K0"], batch["K1"]), (batch["R"], batch["t"])
-            parts = alignment_loss(a, b, self.model.match(a, b), K, pose, self.config.alignment, first=self.global_step)
-        scalars = {f"train/alignment_{name}": value.detach() for name, value in parts._asdict().items()}
+            with torch.set_grad_enabled(learn_matching):
+                probability = self.model.match(a, b)
+            o, first = self.config.alignment, self.global_step
+            parts = alignment_loss(a, b, probability, K, pose, o, first, learn_matching)
+        left_out = () if learn_matching else ("matching", "score")
+        scalars = {f"train/alignment_{k}": v.detach() for k, v in parts._asdict().items() if k not in left_out}
         self.log_dict(scalars, batch_size=len(batch["R"]))
         self.log("depth", parts.depth.detach(), prog_bar=True, logger=False)
         return parts.total(self.config.alignment)

@@ -16,6 +16,13 @@ from mickey_hloc.training.curriculum import CurriculumOptions
 from mickey_hloc.training.homography import HomographyOptions
 from mickey_hloc.training.loss import PoseLossOptions
 
+# Figures of a validation by which an epoch can be chosen, and which end of each is the better one.
+FIGURES = {
+    **dict.fromkeys(("vcre_precision", "vcre_auc", "pose_precision", "pose_auc"), "max"),
+    **dict.fromkeys(("loss", "median_vcre_px", "median_translation_m", "median_rotation_deg"), "min"),
+    **{"depth_rel_error": "min", "depth_correlation": "max"},
+}
+
 
 def _model(values: Any, where: str) -> MicKeyOptions:
     if not isinstance(values, Mapping):
@@ -91,6 +98,7 @@ class ValidationOptions:
         pose_m, pose_deg: a pose counts when both errors are smaller.
         pictures: pairs that are drawn.
         every_epochs: number of epochs between two validations.
+        best: the figure by which an epoch is chosen to be exported, e.g. "median_vcre_px"; None = the last epoch.
     """
 
     solver: Mapping[str, Any] = field(default_factory=lambda: {"kind": "probabilistic"})
@@ -99,6 +107,16 @@ class ValidationOptions:
     pose_deg: float = 5.0
     pictures: int = 4
     every_epochs: int = 1
+    best: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.best is not None and self.best not in FIGURES:
+            raise InputError(f"validation.best must be one of {', '.join(FIGURES)}, got {self.best!r}.")
+
+    @property
+    def best_mode(self) -> str:
+        """Whether the best is the "min" or the "max" of its figure."""
+        return FIGURES.get(self.best or "", "min")
 
     def make_solver(self) -> Solver:
         """The solver.
@@ -145,9 +163,14 @@ class TrainConfig:
         name: of the run; it lives in ``<output>/<name>``.
         data, loss, curriculum, homography, alignment, optimizer, validation, trainer: see these.
         model: the network.
-        encoder_weights: name or file of a frozen encoder's weights; None = the published ones of its kind.
-        start: "random" heads, or heads that begin with DISK's own matches (see ``disk_start``).
-        init_from: checkpoint of the heads (.ckpt of a run, or .safetensors) to start from, e.g. of a warm-up.
+        encoder_weights: name or file of a frozen encoder's weights; None = the published ones of its kind, or those of
+            the model that ``init_from`` names.
+        start: "random" heads, or heads that begin with the own matches of the encoder "disk" or "xfeat" (see
+            ``encoder_start``).
+        focal_correction: what is learned is the depth at ``model.training_focal_px``; the depth of a training image of
+            another focal length is the network's times the ratio of the two.
+        init_from: what to start from: a checkpoint of the heads (.ckpt of a run, e.g. a warm-up), or a whole model
+            (.safetensors, or the name of one).
         export_pool: export the model for images this many times larger, which its convolutional encoder averages down.
         output: folder of runs.
         seed: of everything that is random.
@@ -164,7 +187,8 @@ class TrainConfig:
     validation: ValidationOptions = field(default_factory=ValidationOptions)
     trainer: TrainerOptions = field(default_factory=TrainerOptions)
     encoder_weights: str | None = None
-    start: Literal["random", "disk"] = "random"
+    start: Literal["random", "disk", "xfeat"] = "random"
+    focal_correction: bool = False
     init_from: str | None = None
     export_pool: int = 1
     output: str = "runs"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import lightning
 import torch
 import yaml
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from mickey_hloc.errors import InputError
@@ -18,9 +18,10 @@ from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.text import read_text
 from mickey_hloc.model.mickey import MicKey
 from mickey_hloc.registry import make_options
+from mickey_hloc.training.callbacks import make_callbacks
 from mickey_hloc.training.curves import draw_curves
 from mickey_hloc.training.data import PairData
-from mickey_hloc.training.disk_start import start_from_disk
+from mickey_hloc.training.encoder_start import start_from_encoder
 from mickey_hloc.training.export import export, suitable_solver
 from mickey_hloc.training.initial_weights import load_encoder, load_heads
 from mickey_hloc.training.lightning import PoseTraining
@@ -29,10 +30,6 @@ from mickey_hloc.training.options import TrainConfig
 # What may change between a start and a resume: it does not change what is learned.
 _FREE = ("output", "validation", "data.workers", "data.cache", "data.val")
 _FREE_TRAINER = ("accelerator", "devices", "num_nodes", "strategy", "log_every_steps", "keep_epochs", "threads")
-
-
-class _KeptCheckpoint(ModelCheckpoint):
-    """Under a name of its own: Lightning tells callbacks apart by their class and how often they save."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +53,7 @@ def train(values: Mapping[str, Any]) -> RunResult:
 
     Returns:
         Where the run is. ``<output>/<name>`` has config.yaml, checkpoints/last.ckpt, tensorboard/, curves.png and
-        model.safetensors.
+        model.safetensors: the last epoch's, or the best one's where ``validation.best`` says by which figure.
 
     Raises:
         InputError: the configuration, the data or the weights cannot be used, or the run was begun with another one.
@@ -78,6 +75,9 @@ def train(values: Mapping[str, Any]) -> RunResult:
     figures = {k.removeprefix("val/"): float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
     exported = folder / "model.safetensors"
     if trainer.is_global_zero and not trainer.interrupted:
+        best = folder / "checkpoints" / "best.ckpt"
+        if config.validation.best is not None and best.is_file():
+            load_heads(model, best)
         export(model, exported, config.export_pool)
         draw_curves(folder / "tensorboard", folder / "curves.png")
     return RunResult(folder, exported, figures)
@@ -93,9 +93,11 @@ def build_model(config: TrainConfig) -> MicKey:
         config.model, training_size_px=max(config.data.size_wh), solver=suitable_solver(config)
     )
     model = MicKey(options, precision="auto" if mixed else "fp32")
-    load_encoder(model, config.encoder_weights)
-    if config.start == "disk":
-        start_from_disk(model, config.seed)
+    whole = config.init_from is not None and Path(config.init_from).suffix != ".ckpt"
+    if not whole or config.encoder_weights is not None:  # an exported model brings its encoder
+        load_encoder(model, config.encoder_weights)
+    if config.start != "random":
+        start_from_encoder(model, config.start, config.seed)
     if config.init_from is not None:
         load_heads(model, Path(config.init_from))
     return model
@@ -104,27 +106,6 @@ def build_model(config: TrainConfig) -> MicKey:
 def make_trainer(config: TrainConfig, folder: Path, **changes: Any) -> lightning.Trainer:
     """Lightning's trainer; ``changes`` override what it is told."""
     o = config.trainer
-    callbacks: list[Any] = [
-        ModelCheckpoint(
-            folder / "checkpoints",
-            filename="last",
-            save_top_k=1,
-            every_n_epochs=1,
-            enable_version_counter=False,
-            save_on_train_epoch_end=True,
-        ),
-        LearningRateMonitor("step"),
-    ]
-    if o.keep_epochs:
-        callbacks.append(
-            _KeptCheckpoint(
-                folder / "checkpoints",
-                filename="{epoch:04d}",
-                save_top_k=-1,
-                every_n_epochs=o.keep_epochs,
-                save_on_train_epoch_end=True,
-            )
-        )
     told: dict[str, Any] = {
         "max_epochs": o.max_epochs,
         "accelerator": o.accelerator,
@@ -141,7 +122,8 @@ def make_trainer(config: TrainConfig, folder: Path, **changes: Any) -> lightning
         "use_distributed_sampler": False,  # ours gives every process its part
         "default_root_dir": folder,
         "logger": TensorBoardLogger(folder, name="", version="tensorboard"),
-        "callbacks": callbacks,
+        "callbacks": make_callbacks(config, folder / "checkpoints"),
+        "enable_progress_bar": sys.stderr.isatty(),
     }
     return lightning.Trainer(**{**told, **changes})
 

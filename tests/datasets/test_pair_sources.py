@@ -65,6 +65,38 @@ def test_mapfree_train_and_val(tmp_path: Path) -> None:
         make_source({"kind": "mapfree", "root": str(tmp_path), "min_overlap": 0.95}, "data.train").table()
 
 
+def test_mixed_sources_get_their_shares_of_the_draws(tmp_path: Path) -> None:
+    for place, scenes in (("a", 3), ("b", 1)):
+        for number in range(scenes):
+            write_mapfree(tmp_path / place, "train", f"s{number:05d}")
+    sources = [{"kind": "mapfree", "root": str(tmp_path / place), "min_overlap": 0.05} for place in "ab"]
+    table = make_source({"kind": "mixed", "sources": sources}, "data.train").table()
+    assert table.root == tmp_path
+    names = ["a/train/s00000/seq0/frame_00000.jpg", "b/train/s00000/seq0/frame_00000.jpg"]
+    assert [table.names[table.pairs[i, 0]] for i in (0, -1 - 2)] == names
+    assert np.bincount(table.scenes).tolist() == [3, 3, 3, 3]
+    of_b = table.pairs[:, 0] >= 24
+    assert len(table.names) == 32
+    half = make_source({"kind": "mixed", "sources": sources, "shares": [1, 1]}, "data.train").table()
+    groups = [len(set(half.scenes[of_b == which])) for which in (False, True)]
+    assert groups == [2, 2]
+    assert sorted(set(half.scenes)) == [0, 1, 2, 3]
+    item = make_source({"kind": "mixed", "sources": sources, "max_pairs": 2}, "data.val").open((32, 24))[3]
+    assert torch.allclose(item["t"], torch.tensor([-0.3, 0, 0]))
+
+
+def test_mixed_sources_that_cannot_be_mixed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="needs sources"):
+        make_source({"kind": "mixed"}, "data.train")
+    synthetic = {"kind": "mixed", "sources": [{"kind": "synthetic"}]}
+    with pytest.raises(InputError, match="Source 1 of the mixed pairs has no images on disk"):
+        make_source(synthetic, "data.train").table()
+    with pytest.raises(InputError, match="as many positive shares"):
+        make_source({**synthetic, "shares": [1, 2]}, "data.train")
+    with pytest.raises(InputError, match="source 1 of the mixed pairs"):
+        make_source({"kind": "mixed", "sources": [{"kind": "no_such"}]}, "data.train").table()
+
+
 def test_scannet_list(tmp_path: Path) -> None:
     names = ["scene0001_00/a.png", "scene0001_00/b.png", "scene0002_00/c.png", "scene0002_00/d.png"]
     save_images(tmp_path, names)

@@ -13,6 +13,7 @@ HEADS = dict.fromkeys(("offset", "depth", "score", "descriptor"), SMALL_HEAD)
 OPTIONS = {
     "dinov2": {"channels": 64, "num_blocks": 1, "mlp_hidden": 64},
     "disk": {},
+    "xfeat": {},
     "convolutional": {"widths": [8, 8, 16], "blocks": [0, 1, 1], "context_widths": [8, 8], "context_blocks": [1, 0]},
 }
 

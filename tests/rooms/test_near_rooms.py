@@ -64,6 +64,19 @@ def test_near_views_look_down_at_things_from_near() -> None:
         assert is_free(room, -pose[:, :3].T @ pose[:, 3], NEAR.clearance_m - 1e-9)  # type: ignore[arg-type]
 
 
+def test_tilted_views_are_of_bare_rooms_and_lean() -> None:
+    style, rng, rolls = STYLES["tilted"], np.random.default_rng(0), []
+    room = style.room(3)
+    assert room == make_room(3)
+    for _ in range(200):
+        for pose in style.poses(rng, room, style.options) or ():
+            centre = -pose[:, :3].T @ pose[:, 3]
+            assert is_free(room, centre, style.options.clearance_m - 1e-9)
+            rolls.append(np.degrees(np.arcsin(np.clip(pose[0, 2], -1, 1))))  # how far the image's x leaves the horizon
+    assert len(rolls) > 40
+    assert np.abs(rolls).max() > 10
+
+
 def test_a_near_pair_meets_its_ranges_and_renders() -> None:
     pair = sample_pair(1, (160, 120), NEAR)
     assert NEAR.overlap[0] <= min(pair.overlap0, pair.overlap1) <= NEAR.overlap[1]

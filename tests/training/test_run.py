@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.tiny_training import state_of, tiny_values, write_world
+from support.tiny_training import TINY_HEAD, state_of, tiny_values, write_world
 
 pytest.importorskip("lightning")
 pytest.importorskip("tensorboard")
@@ -58,6 +58,50 @@ def test_command_leaves_weights_curves_and_pictures(
     assert torch.equal(model.matcher.dustbin_score, trained["model.matcher.dustbin_score"])
     assert main(["train", str(config), "no.such_key=1"]) == 2
     assert "no" in capsys.readouterr().err
+
+
+def test_best_epoch_is_exported_and_lines_tell_of_the_run(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mickey_hloc.training.callbacks as module
+
+    monkeypatch.setattr(module, "LINE_EVERY_S", 0.0)
+    values = tiny_values(world, tmp_path, trainer__max_epochs=3, optimizer__lr=0.3, validation__best="median_vcre_px")
+    result = train(values)
+    checkpoints = result.folder / "checkpoints"
+    best, exported = state_of(checkpoints / "best.ckpt"), load_model(result.model, device="cpu")
+    assert torch.equal(exported.matcher.dustbin_score, best["model.matcher.dustbin_score"])
+    curve = read_curves(result.folder / "tensorboard")["val/median_vcre_px"][1]
+    chosen = torch.load(checkpoints / "best.ckpt", weights_only=True)["epoch"]
+    assert curve[chosen] == min(curve)
+    lines = capsys.readouterr().out.splitlines()
+    assert any("of 6 (" in line and "min left" in line for line in lines)
+    assert sum(line.startswith("epoch") and "median_vcre_px" in line for line in lines) == 3
+    with pytest.raises(InputError, match=r"validation\.best must be one of vcre_precision"):
+        train(tiny_values(world, tmp_path / "b", validation__best="beauty"))
+
+
+def test_an_exported_model_brings_its_encoder(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mickey_hloc.training.initial_weights as module
+    from mickey_hloc.model.mickey import MicKey, MicKeyOptions
+    from mickey_hloc.weights.checkpoints import save_model
+
+    def nowhere() -> Path:
+        raise WeightsError("XFeat's weights are not here")
+
+    monkeypatch.setattr(module, "find_xfeat_weights", nowhere)
+    heads = dict.fromkeys(("offset", "depth", "score", "descriptor"), TINY_HEAD)
+    torch.manual_seed(0)
+    earlier = MicKey(MicKeyOptions.from_dict({"encoder": "xfeat", **heads}))
+    save_model(earlier, tmp_path / "earlier.safetensors", include_encoder=True)
+    model = {"encoder": "xfeat", "encoder_options": {}, **heads}
+    values = tiny_values(world, tmp_path, model=model)
+    with pytest.raises(WeightsError, match="not here"):
+        build_model(make_options(TrainConfig, values, ""))
+    values["init_from"] = str(tmp_path / "earlier.safetensors")
+    built = build_model(make_options(TrainConfig, values, ""))
+    for key, value in built.state_dict().items():
+        assert torch.equal(value, earlier.state_dict()[key]), key
 
 
 def test_resumed_run_equals_the_undisturbed_one(world: Path, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class DiskGrid(Encoder):
         super().__init__(options)
         self.disk = DISK(desc_dim=options.descriptor_channels)
         self.stride = CELL
+        self.descriptor_channels = options.descriptor_channels
         self.channels = options.descriptor_channels + 3 + 64 + 64
         self.requires_grad_(False)
 

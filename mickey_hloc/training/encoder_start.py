@@ -1,4 +1,4 @@
-"""Heads that start where DISK is: its keypoints, its descriptors, its confidence, and one depth everywhere.
+"""Heads that start where a frozen encoder is: its keypoints, its descriptors, its confidence, and one depth everywhere.
 
 The residual shortcuts of a head are set to carry some input channels to its output, next to branches that start small.
 Training from poses then begins with matches that already fit, instead of having to find them by reinforcement.
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.model.encoders.disk import DiskGrid
+from mickey_hloc.model.encoders.xfeat import XFeatGrid
 from mickey_hloc.model.heads import Head
 from mickey_hloc.model.mickey import MicKey
 
@@ -20,22 +21,25 @@ from mickey_hloc.model.mickey import MicKey
 CARRIED_SCALE = 8.0
 BRANCH_GAIN = 0.1
 DEPTH_GAIN = 0.01
+# Encoders whose channels begin with a descriptor, half the logit of a keypoint's place (x, y), and its confidence.
+ENCODERS = {"disk": DiskGrid, "xfeat": XFeatGrid}
 
 
-def start_from_disk(model: MicKey, seed: int = 0) -> None:
-    """Set the heads of a model on the DISK encoder; their sizes stay as configured.
+def start_from_encoder(model: MicKey, name: str, seed: int = 0) -> None:
+    """Set the heads of a model on an encoder that finds keypoints itself; their sizes stay as configured.
 
     Args:
-        model: changed in place. seed: of the projection of descriptors.
+        model: changed in place. name: of its encoder, one of ``ENCODERS``. seed: of the projection of descriptors.
 
     Raises:
         InputError: the encoder is another one, or a head is too narrow.
     """
-    if not isinstance(model.encoder, DiskGrid):
-        raise InputError("start: disk needs the disk encoder (model.encoder: disk).")
-    D = model.encoder.options.descriptor_channels
+    encoder = model.encoder
+    if not isinstance(encoder, (DiskGrid, XFeatGrid)) or not isinstance(encoder, ENCODERS[name]):
+        raise InputError(f"start: {name} needs the {name} encoder (model.encoder: {name}).")
+    D = encoder.descriptor_channels
     width = model.options.descriptor.widths[2]
-    C = model.encoder.channels
+    C = encoder.channels
     generator = torch.Generator().manual_seed(seed)
     random = torch.randn(D, min(width // 2, D), generator=generator)
     projection = torch.zeros(min(width // 2, D), C)
@@ -63,12 +67,12 @@ def _carry(head: Head, projection: Tensor) -> int:
     for number, block in enumerate(blocks):
         out_channels = block.conv2.out_channels
         if out_channels < 2 * m:
-            raise InputError(f"start: disk needs heads at least {2 * m} channels wide, one has {out_channels}.")
+            raise InputError(f"this start needs heads at least {2 * m} channels wide, one has {out_channels}.")
         block.bn2.weight.fill_(BRANCH_GAIN)
         shortcut: Any = block.shortcut[0] if isinstance(block.shortcut, nn.Sequential) else None
         if number == 0:
             if shortcut is None:
-                raise InputError("start: disk needs a first head width other than the encoder's channels.")
+                raise InputError("this start needs a first head width other than the encoder's channels.")
             shortcut.weight.mul_(BRANCH_GAIN)
             shortcut.weight[:m, :, 0, 0] = CARRIED_SCALE * projection
             shortcut.weight[m : 2 * m, :, 0, 0] = -CARRIED_SCALE * projection
