@@ -23,7 +23,7 @@ from mickey_hloc.features.base import FAMILY_KEY
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.cameras import read_cameras
 from mickey_hloc.io.features import FeatureFile
-from mickey_hloc.io.matches import MatchFile
+from mickey_hloc.io.matches import MatchFile, check_distinct
 from mickey_hloc.io.origin import ORIGIN_KEY, origin_text, origin_values
 from mickey_hloc.io.pairs import Pair, read_pairs
 from mickey_hloc.io.pose_journal import PoseJournal, combined
@@ -124,7 +124,7 @@ def main(
     conf: Mapping[str, Any],
     pairs: Path,
     features: Path,
-    intrinsics: Path,
+    intrinsics: Path | Sequence[Path],
     matches: Path | None = None,
     image_dir: Path | None = None,
     export_dir: Path | None = None,
@@ -143,7 +143,7 @@ def main(
         pairs: hloc's pairs file, ``name0 name1`` a line.
         features: features file in hloc's layout.
         intrinsics: what ``read_cameras`` understands: lines ``name fx fy cx cy w h``, a Map-free folder, hloc's list of
-            queries with intrinsics, or a COLMAP model.
+            queries with intrinsics, or a COLMAP model; or several of these.
         matches: matches file in hloc's layout, unless the conf works on descriptors.
         image_dir: the folder of the images, for depth sources that lie beside them.
         export_dir: where the poses file goes, named by the conf.
@@ -165,6 +165,8 @@ def main(
     if batch_size < 1 or num_workers < 1:
         raise InputError(f"batch_size is {batch_size} and num_workers {num_workers}; both must be at least 1.")
     wanted = read_pairs(Path(pairs))
+    if matches is not None:
+        check_distinct(wanted)
     path = _output_path(parsed, export_dir, output)
     options = dict(parsed.solver)
     solver = get_solver(str(options.pop("name")), **options)
@@ -222,7 +224,7 @@ class _Files:
     features: Path
     features_ref: Path | None
     matches: Path | None
-    intrinsics: Path
+    intrinsics: Path | Sequence[Path]
     image_dir: Path | None
 
 
@@ -283,7 +285,7 @@ def _open(conf: PoseConf, solver: Solver, files: _Files, device: str, stack: Exi
     if conf.depth is not None:
         depth = get_depth_source(conf.depth, image_dir=folder, features=Path(files.features), **conf.depth_options)
     builder = ProblemBuilder(kind, softmax, solver.uses_depth_maps, conf.focal_correction, device)
-    return StoredPairs(builder, file0, file1, read_cameras(Path(files.intrinsics)), depth, match_file)
+    return StoredPairs(builder, file0, file1, read_cameras(files.intrinsics), depth, match_file)
 
 
 def _check_journal(journal: PoseJournal, stored: StoredPairs, wanted: Sequence[Pair]) -> None:

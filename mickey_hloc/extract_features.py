@@ -28,9 +28,10 @@ from mickey_hloc.io.image_batches import (
     Size,
     decoded_batches,
     image_sizes,
-    list_images,
+    list_photos,
     plan_batches,
 )
+from mickey_hloc.io.text import shown
 from mickey_hloc.model.device import default_device
 from mickey_hloc.registry import CheckedOptions, ConfTable, make_options
 
@@ -96,19 +97,26 @@ class ExtractionReport:
         extracted: images whose features were computed now.
         existing: images that had their features already.
         skipped: name -> reason of images that could not be read or processed.
+        depth_images: names of depth images among the photos, which were left out.
     """
 
     path: Path
     extracted: int
     existing: int
     skipped: dict[str, str]
+    depth_images: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """What was done, and the skipped images one a line."""
         lines = [
             f"{self.extracted} images extracted, {self.existing} were there, {len(self.skipped)} skipped: {self.path}"
         ]
-        lines += [f"  skipped {name}: {reason}" for name, reason in sorted(self.skipped.items())]
+        lines += [f"  skipped {shown(name)}: {reason}" for name, reason in sorted(self.skipped.items())]
+        if self.depth_images:
+            lines.append(
+                f"  left out {len(self.depth_images)} depth images (one channel of 16 bit or more), e.g. "
+                f"{self.depth_images[0]}; to take them as photos, name them with --image-list"
+            )
         return "\n".join(lines)
 
 
@@ -148,7 +156,7 @@ def main(
     parsed = make_options(ExtractConf, conf, "the extraction conf")
     path = feature_path or Path(export_dir or "", parsed.output + ".h5")
     report = extract(conf, image_dir, path, as_half, image_list, overwrite, **how)
-    if report.skipped:
+    if report.skipped or report.depth_images:
         logger.warning("%s", report.summary())
     return report.path
 
@@ -181,7 +189,7 @@ def extract(
     if batch_size < 1 or num_workers < 1:
         raise InputError(f"batch_size is {batch_size} and num_workers {num_workers}; both must be at least 1.")
     image_dir, preprocessing = Path(image_dir), extractor.preprocessing
-    names = list_images(image_dir, preprocessing.globs, image_list)
+    names, depth_images = list_photos(image_dir, preprocessing.globs, image_list)
     origin = {
         "extractor": extractor.name,
         **extractor.identity(),
@@ -205,7 +213,7 @@ def extract(
         store.finish()
         extracted = len(store.done & set(names)) - len(existing)
     skipped = {name: reason for name, reason in skipped.items() if name not in existing}
-    return ExtractionReport(Path(feature_path), extracted, len(existing), skipped)
+    return ExtractionReport(Path(feature_path), extracted, len(existing), skipped, depth_images)
 
 
 def _check_images(store: FeatureStore, image_dir: Path, names: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ hloc itself is only needed for its own matchers.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,15 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.features.base import MATCHER_KEY
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.hdf5 import open_for_reading
-from mickey_hloc.io.matches import pair_key
+from mickey_hloc.io.matches import check_distinct, pair_key
 from mickey_hloc.io.origin import ORIGIN_KEY
 from mickey_hloc.io.pair_store import PairStore
 from mickey_hloc.io.pairs import Pair, read_pairs
 from mickey_hloc.io.stored_arrays import StoredArrays
 from mickey_hloc.matching import MATCHERS, Matcher, get_matcher
 from mickey_hloc.registry import CheckedOptions, ConfTable, make_options
+
+logger = logging.getLogger(__name__)
 
 BATCH = 8  # pairs between two writings
 REQUIRED = ("matches0", "matching_scores0", "features_crc")
@@ -78,6 +81,23 @@ def default_matcher(features: Path) -> str:
 confs = ConfTable(MATCHERS, get_conf)  # as in hloc, by name
 
 
+@dataclass(frozen=True)
+class MatchReport:
+    """What a run did.
+
+    Attributes:
+        path: the matches file.
+        matched: pairs that were matched now.
+        existing: pairs that were there, in either order.
+        skipped: pair -> why it cannot be matched.
+    """
+
+    path: Path
+    matched: int
+    existing: int
+    skipped: dict[Pair, str]
+
+
 def main(
     conf: Mapping[str, Any] | Matcher,
     pairs: Path | Sequence[Pair],
@@ -97,32 +117,67 @@ def main(
         progress: show a bar on stderr.
 
     Returns:
-        The matches file. Pairs whose images have no features are missing from it.
+        The matches file. Pairs whose images have no usable features are missing from it and are named in a warning.
 
     Raises:
-        InputError: wrong input; or the file was made with another matcher or from other features.
+        InputError: wrong input, no pair that can be matched, names that the matches file cannot tell apart; or the
+            file was made with another matcher or from other features.
     """
+    report = match(conf, pairs, features, matches, overwrite, progress)
+    if report.skipped and not report.path.exists():
+        raise InputError(
+            f"None of the {len(report.skipped)} pairs can be matched: {next(iter(report.skipped.values()))}"
+        )
+    for reason, skipped in by_reason(report.skipped).items():
+        logger.warning("%d pairs are not matched, e.g. %s: %s", len(skipped), " ".join(skipped[0]), reason)
+    return report.path
+
+
+def match(
+    conf: Mapping[str, Any] | Matcher,
+    pairs: Path | Sequence[Pair],
+    features: Path,
+    matches: Path,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> MatchReport:
+    """The same as ``main``, with a report of what was done and skipped."""
     matcher = conf if isinstance(conf, Matcher) else make_options(MatchConf, conf, "the matching conf").matcher()
     wanted = list(read_pairs(pairs) if isinstance(pairs, Path) else pairs)
+    check_distinct(wanted)
     with (
         StoredArrays(Path(features)) as stored,
         PairStore(Path(matches), _origin(matcher, stored), REQUIRED, overwrite) as store,
     ):
-        todo = [pair for pair in store.missing(wanted) if all(name in stored for name in pair)]
+        missing = store.missing(wanted)
         _check_unchanged(Path(matches), wanted, stored)
-        if todo:
+        if missing:
             matcher.prepare(stored.attributes)
-        with tqdm(total=len(wanted), initial=len(wanted) - len(todo), desc="matches", disable=not progress) as bar:
-            for start in range(0, len(todo), BATCH):
-                batch = todo[start : start + BATCH]
-                store.add({pair_key(*pair): _match(matcher, stored, pair, bar) for pair in batch})
+        skipped: dict[Pair, str] = {}
+        with tqdm(total=len(wanted), initial=len(wanted) - len(missing), desc="matches", disable=not progress) as bar:
+            for start in range(0, len(missing), BATCH):
+                found: dict[str, dict[str, np.ndarray]] = {}
+                for pair in missing[start : start + BATCH]:
+                    try:
+                        found[pair_key(*pair)] = _match(matcher, stored, pair)
+                    except InputError as error:  # costs this pair only
+                        skipped[pair] = str(error)
+                    bar.update()
+                store.add(found)
         store.finish()
-    return Path(matches)
+    return MatchReport(Path(matches), len(missing) - len(skipped), len(wanted) - len(missing), skipped)
 
 
-def _match(matcher: Matcher, stored: StoredArrays, pair: Pair, bar: tqdm[Any]) -> dict[str, np.ndarray]:
+def by_reason(skipped: Mapping[Pair, str]) -> dict[str, list[Pair]]:
+    """Pairs by the reason why they were skipped: a missing image is missing in all of its pairs."""
+    pairs: dict[str, list[Pair]] = {}
+    for pair, reason in skipped.items():
+        pairs.setdefault(reason, []).append(pair)
+    return pairs
+
+
+def _match(matcher: Matcher, stored: StoredArrays, pair: Pair) -> dict[str, np.ndarray]:
     matches0, scores0 = matcher.match(*(stored.read(name) for name in pair))
-    bar.update()
     return {
         "matches0": matches0.numpy().astype(np.int32),
         "matching_scores0": scores0.numpy().astype(np.float32),

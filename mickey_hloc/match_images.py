@@ -18,7 +18,7 @@ from tqdm import tqdm
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.image_batches import CHOICE_OF_IMAGES
 from mickey_hloc.io.images import read_image
-from mickey_hloc.io.matches import pair_key
+from mickey_hloc.io.matches import check_distinct, pair_key
 from mickey_hloc.io.pair_store import PairStore
 from mickey_hloc.io.pairs import Pair
 from mickey_hloc.pair_models import PAIR_MODELS, PairModel, get_pair_model
@@ -107,6 +107,7 @@ def main(
     )
     kept = {key: value for key, value in asdict(model.preprocessing).items() if key not in CHOICE_OF_IMAGES}
     origin = {"matcher": model.name, **model.identity(), **kept}
+    check_distinct(pairs)
     unreadable: dict[str, int] = {}
     with PairStore(Path(correspondences), origin, REQUIRED, overwrite) as store:
         todo = store.missing(pairs)

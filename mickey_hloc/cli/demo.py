@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(str(error)) from error
     paths = write_pair(pair, args.output)
     intrinsics = args.output / "intrinsics.txt"
-    photos, image_dir = load_photos(paths, intrinsics, None)
+    photos, image_dir = load_photos(paths, [intrinsics], None)
     estimator = make_estimator(args, image_dir)
     result = estimator.estimate(photos[0], photos[1])
     if args.json:

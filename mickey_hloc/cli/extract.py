@@ -4,7 +4,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mickey_hloc.cli.vocabulary import add_exif, add_feature, add_hloc, add_options, add_output, slot_options
+from mickey_hloc.cli.vocabulary import (
+    add_exif,
+    add_feature,
+    add_hloc,
+    add_intrinsics,
+    add_options,
+    add_output,
+    slot_options,
+)
 from mickey_hloc.errors import InputError
 
 
@@ -22,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("none", "resize"),
         help="resize: MicKey sees images at the focal length of its training; needs --intrinsics",
     )
-    parser.add_argument("--intrinsics", type=Path, metavar="PATH", help="cameras, for --focal-correction resize")
+    add_intrinsics(parser, required=False)
     parser.add_argument("--image-list", type=Path, metavar="FILE", help="extract these only, a name a line")
     parser.add_argument("--glob", action="append", metavar="PATTERN", help="extract what fits, as '*.jpg'; repeatable")
     add_output(parser, "the features file, or the folder it goes to under the feature's name", "FILE.h5|DIR")

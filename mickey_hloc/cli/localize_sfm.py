@@ -40,13 +40,14 @@ def run(args: argparse.Namespace) -> int:
     from mickey_hloc.hloc_plugin import import_step, register
     from mickey_hloc.hloc_plugin.steps import empty_model_dir, extract, find_images, make_pairs, match, method_name
     from mickey_hloc.io.cameras import read_cameras
-    from mickey_hloc.io.colmap import read_colmap_model
+    from mickey_hloc.io.colmap import find_colmap_model, read_colmap_model
 
     hloc = register(args.hloc)
     triangulation, localize_sfm = import_step(hloc, "triangulation"), import_step(hloc, "localize_sfm")
     extractor, matching = chosen_matching(args).resolve_matching()
 
-    references = sorted(image.name for image in read_colmap_model(args.map_model).images.values())
+    map_model = find_colmap_model(args.map_model) or args.map_model
+    references = sorted(image.name for image in read_colmap_model(map_model).images.values())
     cameras = {n: c for n, c in read_cameras(args.queries).cameras.items() if n not in references}
     queries = list(cameras)
     if not queries:
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     sfm_dir = empty_model_dir(outputs / f"map-{method_name(extractor, matching)}")
     model = triangulation.main(
         sfm_dir,
-        args.map_model,
+        map_model,
         args.images,
         map_pairs,
         map_features,

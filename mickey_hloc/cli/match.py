@@ -35,9 +35,14 @@ def run(args: argparse.Namespace) -> int:
             "`mickey-hloc sfm` run it."
         )
     pairs = read_pairs(args.pairs)
-    path = match_features.main(matcher, pairs, args.features, args.output, overwrite=args.overwrite)
-    with MatchFile(path) as matches:
-        counts = [len(matches.read(*pair)[0]) for pair in pairs if pair in matches]
+    done = match_features.match(matcher, pairs, args.features, args.output, overwrite=args.overwrite)
+    counts = []
+    if done.path.exists():
+        with MatchFile(done.path) as matches:
+            counts = [len(matches.read(*pair)[0]) for pair in pairs if pair in matches]
     mean = sum(counts) / max(len(counts), 1)
-    print(f"{len(counts)} of {len(pairs)} pairs matched, {mean:.0f} matches each: {path}")
-    return 0 if len(counts) == len(pairs) else 1
+    written = str(done.path) if done.path.exists() else "no matches file is written"
+    print(f"{len(counts)} of {len(pairs)} pairs matched, {mean:.0f} matches each: {written}")
+    for reason, skipped in match_features.by_reason(done.skipped).items():
+        print(f"  {len(skipped)} without input, e.g. {' '.join(skipped[0])}: {reason}")
+    return 1 if done.skipped else 0

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mickey_hloc.cli.vocabulary import add_method, add_report, check_report, chosen_method, command_line
+from mickey_hloc.cli.vocabulary import add_intrinsics, add_method, add_report, check_report, chosen_method, command_line
 from mickey_hloc.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", type=Path, metavar="REF", help="the photo whose camera is the origin (cam0)")
     parser.add_argument("query", type=Path, metavar="QUERY", help="the photo whose camera is looked for (cam1)")
     camera = parser.add_mutually_exclusive_group()
-    camera.add_argument("--intrinsics", type=Path, metavar="FILE", help="lines 'name fx fy cx cy w h'")
+    add_intrinsics(camera, required=False)
     camera.add_argument(
         "--focal", type=_focal_lengths, metavar="PX[,PX]", help="focal length in pixels: of both photos, or of each"
     )
@@ -85,7 +86,7 @@ def save_all(
 
 def load_photos(
     paths: tuple[Path, Path],
-    intrinsics: Path | None,
+    intrinsics: Sequence[Path] | None,
     focal: tuple[float, float] | None,
     image_dir: Path | None = None,
     exif_turn: Literal["refuse", "ignore"] = "refuse",
@@ -94,32 +95,33 @@ def load_photos(
 
     Args:
         paths: the reference and the query.
-        intrinsics: a file of lines ``name fx fy cx cy w h``.
-        focal: in pixels, of each photo, where there is no such file. Neither: EXIF.
+        intrinsics: what ``read_cameras`` understands.
+        focal: in pixels, of each photo, where there are none. Neither: EXIF.
         exif_turn: what happens to photos that their EXIF orientation turns, see ``read_image``.
         image_dir: default: the folder that both lie in or under.
 
     Raises:
         InputError: an image or its intrinsics cannot be used.
     """
+    from mickey_hloc.io.cameras import Camera, read_cameras
     from mickey_hloc.io.images import read_image
-    from mickey_hloc.io.intrinsics import Intrinsics, find_intrinsics, read_intrinsics
+    from mickey_hloc.io.intrinsics import Intrinsics
     from mickey_hloc.two_view.result import Photo
 
-    table = None if intrinsics is None else read_intrinsics(intrinsics)
+    cameras = None if intrinsics is None else read_cameras(intrinsics)
     folder = image_dir or Path(os.path.commonpath([path.absolute().parent for path in paths]))
     photos = []
     for i, path in enumerate(paths):
         image = read_image(path, exif_turn)
         height, width = image.shape[:2]
-        if table is not None and intrinsics is not None:
-            camera = find_intrinsics(table, path, intrinsics)
-            camera.check_size(width, height, path, str(intrinsics))
+        if cameras is not None:
+            camera = cameras.find(path, (width, height))
         elif focal is not None:
-            camera = Intrinsics.from_focal(focal[i], width, height)
+            camera = Camera(Intrinsics.from_focal(focal[i], width, height, f"{path}, --focal"))
         else:
-            camera = _camera_from_exif(path, width, height)
-        photos.append(Photo(path.absolute().relative_to(folder.absolute()).as_posix(), image, camera.K))
+            camera = Camera(_camera_from_exif(path, width, height))
+        name = path.absolute().relative_to(folder.absolute()).as_posix()
+        photos.append(Photo(name, image, camera.intrinsics.K, camera.lens))
     return (photos[0], photos[1]), folder
 
 
@@ -142,4 +144,4 @@ def _camera_from_exif(path: Path, width: int, height: int) -> Intrinsics:
         f"note: {path}: focal length {focal_px:.1f} px from its EXIF data, principal point in the middle",
         file=sys.stderr,
     )
-    return Intrinsics.from_focal(focal_px, width, height)
+    return Intrinsics.from_focal(focal_px, width, height, f"{path}, EXIF")

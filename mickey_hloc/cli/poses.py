@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mickey_hloc.cli.vocabulary import (
     add_acceptance,
     add_depth,
+    add_intrinsics,
     add_options,
     add_output,
     add_report,
@@ -36,13 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.h5",
         help="matches in hloc's layout; without them poses are estimated on MicKey's descriptors",
     )
-    parser.add_argument(
-        "--intrinsics",
-        type=Path,
-        required=True,
-        metavar="PATH",
-        help="lines 'name fx fy cx cy w h', hloc's queries with intrinsics, a Map-free folder or a COLMAP model",
-    )
+    add_intrinsics(parser)
     add_depth(parser)
     parser.add_argument("--images", type=Path, metavar="DIR", help="image folder, for depth files beside the images")
     parser.add_argument("--weights", metavar="NAME|FILE", help="MicKey's weights, for features made by hloc")

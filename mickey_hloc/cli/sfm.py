@@ -77,28 +77,39 @@ def run(args: argparse.Namespace) -> int:
     import pycolmap
 
     from mickey_hloc.hloc_plugin import import_step, register
-    from mickey_hloc.hloc_plugin.steps import empty_model_dir, extract, find_images, make_pairs, match, method_name
+    from mickey_hloc.hloc_plugin.steps import (
+        check_shared_cameras,
+        empty_model_dir,
+        extract,
+        find_images,
+        make_pairs,
+        match,
+        method_name,
+        reconstruct,
+    )
 
     hloc = register(args.hloc)
-    reconstruction = import_step(hloc, "reconstruction")
+    import_step(hloc, "reconstruction")  # a package that it lacks shows here
     camera_options = _camera_options(args)
     extractor, matching = chosen_matching(args).resolve_matching()
 
     names = find_images(args.images, args.image_list, **({"globs": args.glob} if args.glob else {}))
+    check_shared_cameras(args.images, names, args.camera_mode, args.camera_params is not None)
     counts = {"num_matched": args.num_matched, "overlap": args.overlap}
     pairs = make_pairs(hloc, args.pairs, args.images, args.output, names, **counts)
     features = None if extractor is None else extract(extractor, args.images, args.output, names)
     features, matches = match(hloc, matching, pairs, args.images, args.output, features)
 
     sfm_dir = empty_model_dir(args.output / f"sfm-{method_name(extractor, matching)}-{pairs.stem}")
-    model = reconstruction.main(
-        sfm_dir,
+    model = reconstruct(
+        hloc,
         args.images,
-        pairs,
-        features,
-        matches,
+        names,
+        sfm_dir=sfm_dir,
+        pairs=pairs,
+        features=features,
+        matches=matches,
         camera_mode=pycolmap.CameraMode.__members__[args.camera_mode],
-        image_list=names,
         image_options=camera_options,
         mapper_options=_fixed_camera() if args.camera_params else None,
     )
@@ -127,13 +138,13 @@ def _camera_options(args: argparse.Namespace) -> dict[str, str]:
     """COLMAP aborts the whole process at a camera it does not understand, so it is checked here."""
     import pycolmap
 
+    from mickey_hloc.io.cameras import CAMERA_MODELS
     from mickey_hloc.io.text import parse_numbers
     from mickey_hloc.registry import unknown_name
 
-    model = args.camera_model or "SIMPLE_RADIAL"
-    known = {name: None for name in pycolmap.CameraModelId.__members__ if name != "INVALID"}
-    if model not in known:
-        raise unknown_name("camera model", model, known)
+    model = (args.camera_model or "SIMPLE_RADIAL").upper()
+    if model not in CAMERA_MODELS:
+        raise unknown_name("camera model", model, CAMERA_MODELS)
     if args.camera_params is None:
         return {"camera_model": model}
     params = parse_numbers(args.camera_params.split(","), "--camera-params")

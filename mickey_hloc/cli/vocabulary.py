@@ -43,6 +43,19 @@ def add_exif(parser: Any) -> None:
     )
 
 
+def add_intrinsics(parser: Any, required: bool = True) -> None:
+    """The cameras of the images, in any of the formats, one or several files and folders."""
+    parser.add_argument(
+        "--intrinsics",
+        type=Path,
+        action="append",
+        required=required,
+        metavar="PATH",
+        help="cameras: a file of lines 'name fx fy cx cy w h', hloc's queries 'name MODEL w h params', a Map-free "
+        "folder or a COLMAP model; repeatable, for a model and its queries",
+    )
+
+
 def add_matcher(parser: Any, default: str | None = None) -> None:
     """The choice of the matcher."""
     names = ", ".join(sorted(tables.MATCHERS))

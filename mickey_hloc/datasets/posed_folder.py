@@ -11,6 +11,8 @@ import pycolmap
 from mickey_hloc.datasets import mapfree, sevenscenes
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.pose_arrays import pose_matrix
+from mickey_hloc.io.cameras import camera_from_colmap
+from mickey_hloc.io.colmap import read_colmap_model
 from mickey_hloc.io.intrinsics import Intrinsics, find_intrinsics, read_intrinsics
 from mickey_hloc.io.poses import rigid3d_from_wxyz
 from mickey_hloc.io.text import parse_numbers, read_rows
@@ -73,10 +75,7 @@ def _posed(root: Path, names: list[str], cameras: list[Intrinsics], poses: list[
 
 
 def _read_colmap(images: Path, model: Path) -> PosedImages:
-    try:
-        reconstruction = pycolmap.Reconstruction(str(model))
-    except (ValueError, RuntimeError, OSError) as error:
-        raise InputError(f"{model} is not a COLMAP model that can be read ({error}).") from error
+    reconstruction = read_colmap_model(model)
     registered = sorted(
         (image for image in reconstruction.images.values() if image.has_pose), key=lambda image: str(image.name)
     )
@@ -98,15 +97,13 @@ def _read_colmap(images: Path, model: Path) -> PosedImages:
 
 
 def _pinhole(camera: pycolmap.Camera, model: Path) -> Intrinsics:
-    """COLMAP's pixel centres are at halves; ours are at integers."""
+    """The camera of images without distortion."""
     if camera.model.name not in ("PINHOLE", "SIMPLE_PINHOLE"):
         raise InputError(
             f"{model}: camera {camera.camera_id} is {camera.model.name}; training needs undistorted images: "
             "run 'colmap image_undistorter' and use its model."
         )
-    K = np.array(camera.calibration_matrix(), dtype=np.float64)
-    K[:2, 2] -= 0.5
-    return Intrinsics(K, int(camera.width), int(camera.height))
+    return camera_from_colmap(camera, f"{model}, camera {camera.camera_id}").intrinsics
 
 
 def _read_tum(root: Path, intrinsics: Path) -> PosedImages:

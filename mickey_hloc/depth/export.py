@@ -15,9 +15,9 @@ from mickey_hloc.depth.base import DepthSource, image_path
 from mickey_hloc.depth.png import depth_paths
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import atomic_path
+from mickey_hloc.io.image_batches import Preprocessing, list_photos
 
 MAX_MILLIMETRES = 65534  # the largest 16-bit number that is not taken for "no measurement"
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp"})
 
 
 @dataclass(frozen=True)
@@ -85,23 +85,9 @@ def write_depth_png(path: Path, depth_map: Tensor) -> float:
 
 
 def photos(image_dir: Path) -> list[str]:
-    """Names of all images below a folder, without depth files (16-bit or one channel of integers), sorted.
+    """Names of all images below a folder, without depth images, sorted.
 
     Raises:
-        InputError: no such folder, or no image in it.
+        InputError: no such folder, or no photo in it.
     """
-    if not image_dir.is_dir():
-        raise InputError(f"No image folder {image_dir}.")
-    paths = sorted(p for p in image_dir.rglob("*") if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
-    names = [p.relative_to(image_dir).as_posix() for p in paths if not (p.suffix.lower() == ".png" and _is_depth(p))]
-    if not names:
-        raise InputError(f"{image_dir} has no images.")
-    return names
-
-
-def _is_depth(path: Path) -> bool:
-    try:
-        with Image.open(path) as image:
-            return image.mode.startswith(("I", "F"))
-    except OSError:  # a damaged image is reported when it is its turn
-        return False
+    return list_photos(image_dir, Preprocessing().globs, None)[0]

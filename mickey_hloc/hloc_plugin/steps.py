@@ -10,8 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import PIL.Image
-
 from mickey_hloc import extract_features, match_features
 from mickey_hloc.errors import InputError
 from mickey_hloc.features import Extractor
@@ -19,7 +17,9 @@ from mickey_hloc.hloc_plugin.confs import track_conf
 from mickey_hloc.hloc_plugin.host import import_step
 from mickey_hloc.io import pairs_from_sequence
 from mickey_hloc.io.image_batches import Preprocessing, image_sizes, list_images
-from mickey_hloc.io.pairs import read_pairs
+from mickey_hloc.io.images import is_depth_image
+from mickey_hloc.io.matches import check_distinct
+from mickey_hloc.io.pairs import Pair, read_pairs, write_pairs
 from mickey_hloc.matching import Matcher
 from mickey_hloc.pair_models import PairModel
 from mickey_hloc.registry import unknown_name
@@ -44,19 +44,58 @@ def find_images(
     if unreadable:
         reasons = "; ".join(list(unreadable.values())[:3])
         raise InputError(f"{len(unreadable)} of {len(names)} images are unusable, list the others: {reasons}")
-    depth_map = next((name for name in names if _is_depth_map(image_dir / name)), None)
+    depth_map = next((name for name in names if is_depth_image(image_dir / name)), None)
     if depth_map is not None:
         raise InputError(
             f"{image_dir / depth_map} has 16 bit like a depth map; choose the photos, e.g. by --glob '*.jpg'."
         )
-    stored: dict[str, str] = {}
     for name in names:
         if len(name.split()) != 1:
             raise InputError(f"Image name '{name}' has a space, which hloc's pairs files cannot hold; rename it.")
-        other = stored.setdefault(name.replace("/", "-"), name)
-        if other != name:
-            raise InputError(f"hloc's matches files cannot tell '{other}' from '{name}'; rename one.")
+    check_distinct([(name, name) for name in names])
     return names
+
+
+def check_shared_cameras(image_dir: Path, names: Sequence[str], mode: str, has_params: bool = False) -> None:
+    """Refuse images of several sizes where they shall have one camera: COLMAP would leave the others out.
+
+    Args:
+        mode: COLMAP's camera mode: "SINGLE" has one camera for all, "PER_FOLDER" one for each folder.
+        has_params: the camera's parameters are given, which are those of one size.
+
+    Raises:
+        InputError: two images of one camera have different sizes; the message names both.
+    """
+    if not has_params and mode not in ("SINGLE", "PER_FOLDER"):
+        return
+    sizes, _ = image_sizes(image_dir, names, num_workers=4)
+    first: dict[str, str] = {}
+    for name, (width, height) in sizes.items():
+        folder = name.rpartition("/")[0] if mode == "PER_FOLDER" and not has_params else ""
+        other = first.setdefault(folder, name)
+        if sizes[other] != (width, height):
+            whose = "--camera-params are those of one size" if has_params else f"--camera-mode {mode} is for one size"
+            raise InputError(
+                f"{whose}, but '{other}' is {sizes[other][0]}x{sizes[other][1]} and '{name}' {width}x{height} pixels; "
+                "choose images of one size with --image-list, or give --camera-mode AUTO without parameters."
+            )
+
+
+def reconstruct(host: ModuleType, image_dir: Path, names: Sequence[str], **how: Any) -> Any:
+    """hloc's reconstruction: a COLMAP model, or None.
+
+    Raises:
+        InputError: COLMAP did not take an image.
+    """
+    try:
+        return import_step(host, "reconstruction").main(image_dir=image_dir, image_list=list(names), **how)
+    except KeyError as error:  # hloc looks every image up that COLMAP shall have read
+        if error.args[:1] and error.args[0] in names:
+            raise InputError(
+                f"COLMAP could not take the image {image_dir / error.args[0]}; its log above says why: leave the image "
+                "out, or convert it to JPEG or PNG."
+            ) from error
+        raise
 
 
 def extract(extractor: Extractor, image_dir: Path, outputs: Path, names: Sequence[str]) -> Path:
@@ -135,10 +174,11 @@ def make_pairs(
     """
     known = set(names).union(references or ())
     if Path(how).is_file():
-        missing = sorted({name for pair in read_pairs(Path(how)) for name in pair} - known)
+        given = read_pairs(Path(how))
+        missing = sorted({name for pair in given for name in pair} - known)
         if missing:
             raise InputError(f"{how} has {len(missing)} names that are no images here, e.g. '{missing[0]}'.")
-        return Path(how)
+        return _as_hloc_reads(Path(how), given, outputs)
     if len(known) < 2:
         raise InputError(f"{image_dir} has {len(known)} image; pairs need two.")
     outputs.mkdir(parents=True, exist_ok=True)
@@ -158,6 +198,21 @@ def make_pairs(
         retrieval = import_step(host, "pairs_from_retrieval")
         retrieval.main(descriptors, pairs, num_matched, query_list=list(names), db_list=db)
     return pairs
+
+
+def _as_hloc_reads(file: Path, pairs: Sequence[Pair], outputs: Path) -> Path:
+    """The pairs file itself where it has nothing but its pairs, else a copy of these: hloc splits every line in two.
+
+    Raises:
+        InputError: an image is paired with itself.
+    """
+    itself = next((name for name, other in pairs if name == other), None)
+    if itself is not None:
+        raise InputError(f"{file} pairs '{itself}' with itself, which COLMAP cannot take; remove that line.")
+    plain = "".join(f"{name0} {name1}\n" for name0, name1 in pairs).encode()
+    if plain in (file.read_bytes(), file.read_bytes() + b"\n"):
+        return file
+    return write_pairs(outputs / f"{file.stem}-plain.txt", pairs)
 
 
 def global_descriptors(host: ModuleType, name: str, image_dir: Path, outputs: Path, names: Sequence[str]) -> Path:
@@ -183,11 +238,6 @@ def empty_model_dir(folder: Path) -> Path:
         (folder / f"{name}.bin").unlink(missing_ok=True)
     shutil.rmtree(folder / "models", ignore_errors=True)
     return folder
-
-
-def _is_depth_map(path: Path) -> bool:
-    with PIL.Image.open(path) as image:
-        return image.mode.startswith(("I", "F"))
 
 
 @contextmanager

@@ -3,7 +3,11 @@
 import hashlib
 import re
 import warnings
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from mickey_hloc.errors import WeightsError
 from mickey_hloc.io.files import atomic_path
@@ -60,3 +64,11 @@ def verify(path: Path) -> bool:
             f"to download it again, and {record.name} too if you know that its publisher changed it."
         )
     return True
+
+
+def arrays_crc(arrays: Mapping[str, np.ndarray]) -> int:
+    """Of the float32 arrays of an image's group, as matches files keep it."""
+    crc = 0
+    for key in sorted(arrays):
+        crc = zlib.crc32(np.asarray(arrays[key], dtype=np.float32).tobytes(), zlib.crc32(key.encode(), crc))
+    return crc

@@ -1,15 +1,44 @@
-"""COLMAP models: whether a folder is one, and reading it."""
+"""COLMAP models: where one lies, and reading it."""
 
+from __future__ import annotations
+
+import codecs
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pycolmap
 
 from mickey_hloc.errors import InputError
+from mickey_hloc.io.text import read_rows, read_text, shown
+
+PLACES = ("", "sparse", "sparse/0", "0")  # of a model in a folder that is given
+FILES = ("cameras", "images", "points3D", "frames", "rigs")
 
 
 def has_colmap_model(folder: Path) -> bool:
-    """Whether a COLMAP model lies in the folder."""
+    """Whether a COLMAP model lies in the folder itself."""
     return any((folder / f"images{end}").is_file() and (folder / f"cameras{end}").is_file() for end in (".bin", ".txt"))
+
+
+def has_binary(folder: Path) -> bool:
+    """Whether the model that lies in the folder is read from its binary files."""
+    return (folder / "images.bin").is_file() and (folder / "cameras.bin").is_file()
+
+
+def find_colmap_model(folder: Path) -> Path | None:
+    """The folder of the COLMAP model: the folder itself, or where COLMAP puts it, ``sparse/0``; None without one.
+
+    Raises:
+        InputError: there are several.
+    """
+    found = next((folder / place for place in PLACES if has_colmap_model(folder / place)), None)
+    if found is not None and found.name == "0":
+        others = sorted(path.name for path in found.parent.iterdir() if path.name != "0" and has_colmap_model(path))
+        if others:
+            raise InputError(f"{found.parent} has several COLMAP models (0, {', '.join(others)}); name one of them.")
+    return found
 
 
 def read_colmap_model(folder: Path) -> pycolmap.Reconstruction:
@@ -18,9 +47,49 @@ def read_colmap_model(folder: Path) -> pycolmap.Reconstruction:
     Raises:
         InputError: none lies there, or it is damaged.
     """
-    if not has_colmap_model(folder):
+    model = find_colmap_model(folder)
+    if model is None:
         raise InputError(f"{folder} has no COLMAP model (cameras and images, .bin or .txt).")
     try:
-        return pycolmap.Reconstruction(str(folder))
-    except (ValueError, RuntimeError) as error:
-        raise InputError(f"The COLMAP model {folder} cannot be read ({error}).") from error
+        with _readable(model) as readable:
+            return pycolmap.Reconstruction(str(readable))
+    except (ValueError, RuntimeError, IndexError, KeyError, TypeError) as error:
+        reason = _text_fault(model) or str(error)
+        raise InputError(f"The COLMAP model {model} cannot be read ({reason}).") from error
+
+
+@contextmanager
+def _readable(model: Path) -> Iterator[Path]:
+    """The folder, or a copy of it where its texts begin with a byte-order mark, which COLMAP does not read."""
+    texts = [path for path in (model / f"{name}.txt" for name in FILES) if path.is_file()]
+    if has_binary(model) or not any(_has_mark(path) for path in texts):
+        yield model
+        return
+    with tempfile.TemporaryDirectory() as copy:
+        for path in texts:
+            text = read_text(path, "file of a COLMAP model")
+            (Path(copy) / path.name).write_text(text, encoding="utf-8", errors="surrogateescape")
+        yield Path(copy)
+
+
+def _has_mark(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(3).startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+
+
+def _text_fault(model: Path) -> str | None:
+    """What is wrong with a text model, where COLMAP's own words do not say it."""
+    if has_binary(model):
+        return None
+    known = {name for name in pycolmap.CameraModelId.__members__ if name != "INVALID"}
+    cameras = set()
+    for number, fields in read_rows(model / "cameras.txt", "file of cameras"):
+        cameras.add(fields[0])
+        if len(fields) < 5 or fields[1] not in known:
+            return f"cameras.txt, line {number}: expected 'id MODEL width height params...' with a model of COLMAP"
+    for number, fields in read_rows(model / "images.txt", "file of images"):
+        is_image = len(fields) == 10 and fields[8].isdecimal() and not fields[9].lstrip("-").isdecimal()
+        if is_image and fields[8] not in cameras:
+            where = f"images.txt, line {number}"
+            return f"{where}: the camera {fields[8]} of image '{shown(fields[9])}' is not in cameras.txt"
+    return None

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 
 from mickey_hloc.errors import InputError
+from mickey_hloc.io.checksum import arrays_crc
 from mickey_hloc.io.hdf5 import open_for_reading, read_array
-from mickey_hloc.io.stored_arrays import checksum
 
 _READ = ("keypoints", "keypoint_scores", "depths", "descriptors")
 PER_KEYPOINT = ("keypoint_scores", "depths", "scores", "scales", "oris")  # datasets with one entry a keypoint
@@ -122,7 +122,7 @@ class FeatureFile:
         if not isinstance(group, h5py.Group) or "descriptors" not in group:
             return None
         where = f"image '{name}' in {self.path}"
-        return checksum({key: np.asarray(read_array(group, key, where), dtype=np.float32) for key in group})
+        return arrays_crc({key: np.asarray(read_array(group, key, where), dtype=np.float32) for key in group})
 
     def _learned_focal(self, group: h5py.Group) -> LearnedFocal | None:
         trained = self._file.attrs.get(TRAINING_FOCAL_KEY)

@@ -18,8 +18,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.io.images import ExifTurn, read_image, read_image_size
-from mickey_hloc.io.text import read_rows
+from mickey_hloc.io.images import ExifTurn, is_depth_image, read_image, read_image_size
+from mickey_hloc.io.text import is_utf8, read_rows, shown
 from mickey_hloc.registry import CheckedOptions, require
 
 Size = tuple[int, int]  # width, height
@@ -31,7 +31,8 @@ class Preprocessing(CheckedOptions):
     """hloc's ``preprocessing`` settings, with its meanings.
 
     Attributes:
-        globs: patterns of the image files, searched in all sub-folders; used where no list of images is given.
+        globs: patterns of the image files, in upper or lower case, searched in all sub-folders; used where no list of
+            images is given.
         grayscale: the network sees grey images.
         resize_max: px, larger images are shrunk to this longer side. None: no resizing. "trained": the size that the
             network was trained on; extractors look it up.
@@ -40,7 +41,7 @@ class Preprocessing(CheckedOptions):
         exif_turn: photos that their EXIF orientation turns: "refuse" them, or "ignore" it and use the stored pixels.
     """
 
-    globs: Sequence[str] = ("*.jpg", "*.png", "*.jpeg", "*.JPG", "*.PNG")
+    globs: Sequence[str] = ("*.jpg", "*.jpeg", "*.png", "*.webp", "*.tif", "*.tiff")
     grayscale: bool = False
     resize_max: int | Literal["trained"] | None = None
     resize_force: bool = False
@@ -86,7 +87,7 @@ def list_images(image_dir: Path, globs: Sequence[str], image_list: Path | Sequen
 
     Args:
         image_list: a file with a name a line (what follows the name is ignored), or the names themselves; all files
-            that fit ``globs`` where None, sorted.
+            that fit ``globs`` where None, sorted, without hidden ones and the folders of macOS' archives.
 
     Raises:
         InputError: no such folder, list or image, or nothing found.
@@ -94,10 +95,10 @@ def list_images(image_dir: Path, globs: Sequence[str], image_list: Path | Sequen
     if not image_dir.is_dir():
         raise InputError(f"No image folder {image_dir}.")
     if image_list is None:
-        found = {path.relative_to(image_dir).as_posix() for glob in globs for path in image_dir.rglob(glob)}
+        found = _found_by(image_dir, globs)
         if not found:
-            raise InputError(f"{image_dir} has no image that fits {', '.join(globs)}.")
-        return sorted(found)
+            raise InputError(f"{image_dir} has no images: no file fits {', '.join(globs)}.")
+        return found
     if isinstance(image_list, (str, Path)):
         names = [fields[0] for _, fields in read_rows(Path(image_list), "image list")]
     else:
@@ -110,6 +111,38 @@ def list_images(image_dir: Path, globs: Sequence[str], image_list: Path | Sequen
         if not (image_dir / name).is_file():
             raise InputError(f"No image '{name}' in {image_dir}, but the list of images has it.")
     return list(dict.fromkeys(names))
+
+
+def list_photos(
+    image_dir: Path, globs: Sequence[str], image_list: Path | Sequence[str | Path] | None
+) -> tuple[list[str], list[str]]:
+    """The same without depth images that only fit ``globs``, and these: they lie beside the photos of many data sets.
+
+    Raises:
+        InputError: see ``list_images``; or there are depth images only.
+    """
+    names = list_images(image_dir, globs, image_list)
+    depth = [] if image_list is not None else [name for name in names if is_depth_image(image_dir / name)]
+    photos = [name for name in names if name not in set(depth)]
+    if not photos:
+        raise InputError(
+            f"All {len(depth)} images in {image_dir}, e.g. '{depth[0]}', have one channel of 16 bit or more, like "
+            "depth maps; to take them as photos, name them with --image-list."
+        )
+    return photos, depth
+
+
+def _found_by(image_dir: Path, globs: Sequence[str]) -> list[str]:
+    found = {path for glob in globs for path in image_dir.rglob(glob)}
+    patterns = [glob.lower() for glob in globs]
+    for path in image_dir.rglob("*"):
+        lower = PurePosixPath(path.relative_to(image_dir).as_posix().lower())
+        if any(lower.match(pattern) for pattern in patterns):
+            found.add(path)
+    names = (path.relative_to(image_dir) for path in found if not path.is_dir())
+    return sorted(
+        name.as_posix() for name in names if not any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+    )
 
 
 def plan_batches(network_sizes: Mapping[str, Size], batch_size: int, max_batch_pixels: int) -> list[list[str]]:
@@ -134,6 +167,8 @@ def image_sizes(
     """(width, height) of each image from its header, in the order of names; and name -> reason of unreadable ones."""
 
     def size_or_reason(name: str) -> Size | str:
+        if not is_utf8(name):
+            return f"the name '{shown(name)}' is not UTF-8, which HDF5 files hold names in; rename the image."
         try:
             return read_image_size(image_dir / name)
         except InputError as error:

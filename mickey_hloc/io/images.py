@@ -20,6 +20,7 @@ from mickey_hloc.errors import InputError
 
 ExifTurn = Literal["refuse", "ignore"]
 
+DEPTH_SUFFIXES = (".png", ".pgm", ".tif", ".tiff")  # of formats that can hold a depth map
 _EXIF_IFD, _FOCAL_LENGTH_IN_35MM = 0x8769, 0xA405
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 # What undoes the turn of each EXIF orientation.
@@ -78,6 +79,20 @@ def read_image_size(path: Path) -> tuple[int, int]:
         if isinstance(image, TiffImagePlugin.TiffImageFile):  # its size is that after the turn
             return int(image.tag_v2[_TIFF_WIDTH]), int(image.tag_v2[_TIFF_HEIGHT])
         return image.size
+
+
+def is_depth_image(path: Path) -> bool:
+    """Whether a file has one channel of 16 or 32 bit, as depth maps do and photos hardly ever; from its header.
+
+    Files that are no image at all are none: whoever reads them says what is wrong.
+    """
+    if path.suffix.lower() not in DEPTH_SUFFIXES:
+        return False
+    try:
+        with _opened(path) as image:
+            return image.mode.startswith(("I", "F"))
+    except InputError:
+        return False
 
 
 def exif_orientation(path: Path) -> int:

@@ -7,6 +7,7 @@ partner, or -1.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
@@ -83,7 +84,7 @@ class MatchFile:
         for separator in ("/", "_"):
             for first, second, is_reversed in ((name0, name1, False), (name1, name0, True)):
                 group = self._file.get(pair_key(first, second, separator))
-                if isinstance(group, h5py.Group):
+                if isinstance(group, h5py.Group) and "matches0" in group:
                     return group, is_reversed
         return None
 
@@ -99,3 +100,16 @@ def matches_of_partners(partners: np.ndarray, scores: np.ndarray | None) -> tupl
 def pair_key(name0: str, name1: str, separator: str = "/") -> str:
     """The group's name of a pair in hloc's matches files."""
     return separator.join(name.replace("/", "-") for name in (name0, name1))
+
+
+def check_distinct(pairs: Iterable[tuple[str, str]]) -> None:
+    """Refuse images whose names become one in a matches file, which turns "/" into "-": they would get each other's.
+
+    Raises:
+        InputError: two such names; the message has both.
+    """
+    stored: dict[str, str] = {}
+    for name in dict.fromkeys(name for pair in pairs for name in pair):
+        other = stored.setdefault(name.replace("/", "-"), name)
+        if other != name:
+            raise InputError(f"hloc's matches files cannot tell '{other}' from '{name}'; rename one.")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import atomic_path
-from mickey_hloc.io.text import read_rows
+from mickey_hloc.io.text import check_name, read_rows
 
 Pair = tuple[str, str]
 
@@ -14,13 +14,16 @@ def read_pairs(path: Path) -> list[Pair]:
     """The pairs in the file's order, each once; empty lines and lines starting with # are skipped.
 
     Raises:
-        InputError: no such file, no text, a line without exactly two names, or no pair at all.
+        InputError: no such file, no text, a line without exactly two names, names that are no UTF-8, or no pair at all.
     """
     pairs: dict[Pair, None] = {}
     for number, fields in read_rows(Path(path), "pairs file"):
+        where = f"{path}, line {number}"
         if len(fields) != 2:
-            raise InputError(f"{path}, line {number}: expected 'name0 name1', got {len(fields)} fields.")
-        pairs[fields[0], fields[1]] = None
+            raise InputError(
+                f"{where}: expected 'name0 name1', got {len(fields)} fields; names with spaces cannot stand in it."
+            )
+        pairs[check_name(fields[0], where), check_name(fields[1], where)] = None
     if not pairs:
         raise InputError(f"{path} has no pairs; it has lines 'name0 name1'.")
     return list(pairs)

@@ -8,7 +8,7 @@ import numpy as np
 import pycolmap
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.io.colmap import has_colmap_model, read_colmap_model
+from mickey_hloc.io.colmap import find_colmap_model, read_colmap_model
 from mickey_hloc.io.poses import read_absolute_poses
 from mickey_hloc.io.text import parse_numbers, read_rows
 
@@ -20,17 +20,17 @@ def read_reference_poses(path: Path) -> dict[str, pycolmap.Rigid3d]:
 
     Args:
         path: a file with lines ``name qw qx qy qz tx ty tz`` (hloc's results, Map-free's poses.txt), or a folder with
-            a COLMAP model; with such ``poses.txt`` in it or one level deeper (Map-free's scenes and splits: names get
-            the scene's folder in front); or with 7-Scenes' ``frame-XXXXXX.pose.txt`` at any depth. Poses that the
-            data set withholds are left out.
+            a COLMAP model, in it or in ``sparse/0``; with such ``poses.txt`` in it or one level deeper (Map-free's
+            scenes and splits: names get the scene's folder in front); or with 7-Scenes' ``frame-XXXXXX.pose.txt`` at
+            any depth. Poses that the data set withholds are left out.
 
     Raises:
         InputError: nothing that can be read as poses; the message says what is wrong in which file.
     """
     if not path.is_dir():
         poses = _known(read_absolute_poses(path))
-    elif has_colmap_model(path):
-        images = read_colmap_model(path).images.values()
+    elif (model := find_colmap_model(path)) is not None:
+        images = read_colmap_model(model).images.values()
         poses = {image.name: image.cam_from_world() for image in images if image.has_pose}
     elif files := [f for pattern in ("poses.txt", "*/poses.txt") for f in sorted(path.glob(pattern))]:
         poses = {}

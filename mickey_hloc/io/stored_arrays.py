@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mickey_hloc.errors import InputError
+from mickey_hloc.io.checksum import arrays_crc
+from mickey_hloc.io.features import PER_KEYPOINT, image_names
 from mickey_hloc.io.hdf5 import open_for_reading, read_array
 
 REMEMBER = 8  # images kept in memory: a reference and its queries come in a row
@@ -46,13 +48,17 @@ class StoredArrays:
             InputError: damaged, or without keypoints or descriptors.
         """
         if name not in self._images:
-            group = self._file[name]
+            group = self._file.get(name)
+            if not isinstance(group, h5py.Group) or not any(isinstance(item, h5py.Dataset) for item in group.values()):
+                example = next(iter(image_names(self._file)), None)
+                has = "it has none at all" if example is None else f"it has names like '{example}'"
+                raise InputError(f"{self.path} has no features of image '{name}' ({has}).")
             where = f"image '{name}' in {self.path}"
             for key in ("keypoints", "descriptors", "image_size"):
                 read_array(group, key, where)
-            self._images[name] = {
-                key: torch.from_numpy(np.asarray(read_array(group, key, where), dtype=np.float32)) for key in group
-            }
+            arrays = {key: np.asarray(read_array(group, key, where), dtype=np.float32) for key in group}
+            _check(arrays, where)
+            self._images[name] = {key: torch.from_numpy(array) for key, array in arrays.items()}
             if len(self._images) > REMEMBER:
                 self._images.popitem(last=False)
         self._images.move_to_end(name)
@@ -61,13 +67,24 @@ class StoredArrays:
     def checksum(self, name: str) -> int:
         """Of every dataset of an image: tells features of another run from these."""
         if name not in self._checksums:
-            self._checksums[name] = checksum({key: value.numpy() for key, value in self.read(name).items()})
+            self._checksums[name] = arrays_crc({key: value.numpy() for key, value in self.read(name).items()})
         return self._checksums[name]
 
 
-def checksum(arrays: Mapping[str, np.ndarray]) -> int:
-    """Of the float32 arrays of an image's group, as matches files keep it."""
-    crc = 0
-    for key in sorted(arrays):
-        crc = zlib.crc32(np.asarray(arrays[key], dtype=np.float32).tobytes(), zlib.crc32(key.encode(), crc))
-    return crc
+def _check(arrays: Mapping[str, np.ndarray], where: str) -> None:
+    """Raise an InputError unless there is one finite value, or descriptor, for each keypoint."""
+    keypoints = arrays["keypoints"]
+    if keypoints.ndim != 2 or keypoints.shape[1] != 2:
+        raise InputError(f"'keypoints' of {where} has shape {keypoints.shape}, expected (N, 2); extract it again.")
+    for key in ("descriptors", *PER_KEYPOINT):
+        array = arrays.get(key)
+        if array is None:
+            continue
+        if array.ndim != (2 if key == "descriptors" else 1) or array.shape[-1] != len(keypoints):
+            raise InputError(
+                f"'{key}' of {where} has shape {array.shape}, which does not fit its {len(keypoints)} keypoints; "
+                "extract it again."
+            )
+    for key in ("keypoints", "descriptors"):
+        if not np.isfinite(arrays[key]).all():
+            raise InputError(f"'{key}' of {where} has values that are not finite; extract it again.")

@@ -1,7 +1,13 @@
-"""Text files of names and numbers, read strictly: an error names the file and the line."""
+"""Text files of names and numbers, read strictly: an error names the file and the line.
+
+What editors and shells of all systems write is read: UTF-8 with or without a byte-order mark, UTF-16 with one, line
+ends of Unix, Windows and old Macs. Bytes that are no UTF-8 are kept, as in Python's names of files, so that a name in
+the file is that of the file on the disk; ``check_name`` refuses them where a name goes on into a file of ours.
+"""
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +16,7 @@ from mickey_hloc.errors import InputError
 
 
 def read_text(path: Path, what: str) -> str:
-    """The text of a UTF-8 file.
+    r"""The text of a file; every line ends in ``\n``.
 
     Args:
         what: what the file is, for the message, e.g. "poses file".
@@ -19,19 +25,56 @@ def read_text(path: Path, what: str) -> str:
         InputError: no such file, or no text.
     """
     try:
-        return Path(path).read_text(encoding="utf-8-sig")  # a byte-order mark would become part of the first name
+        data = Path(path).read_bytes()
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            text = data.decode("utf-16")
+        else:  # a byte-order mark would become part of the first name
+            text = data.decode("utf-8-sig", errors="surrogateescape")
     except FileNotFoundError:
         raise InputError(f"No {what} {path}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a readable {what} ({error}).") from error
+    if "\0" in text:
+        raise InputError(f"{path} is not a readable {what}: it has zero bytes in it, which no text has.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
+    """Line numbers (from 1) and lines without white space around; empty ones and comments (#) are skipped."""
+    for number, line in enumerate(read_text(path, what).split("\n"), start=1):
+        stripped = line.strip()
+        if stripped and not stripped.startswith("#"):
+            yield number, stripped
 
 
 def read_rows(path: Path, what: str) -> Iterator[tuple[int, list[str]]]:
     """Line numbers (from 1) and white-space separated fields; empty lines and lines starting with # are skipped."""
-    for number, line in enumerate(read_text(path, what).splitlines(), start=1):
-        fields = line.split()
-        if fields and not fields[0].startswith("#"):
-            yield number, fields
+    for number, line in read_lines(path, what):
+        yield number, line.split()
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name, of a file or from a text, can be written as UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def shown(name: str) -> str:
+    r"""A name as it can be printed: bytes that are no UTF-8 as ``\xe9``."""
+    return name.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="backslashreplace")
+
+
+def check_name(name: str, where: str) -> str:
+    """The name of an image, as it is.
+
+    Raises:
+        InputError: it is no UTF-8, which HDF5 files and our text files hold names in.
+    """
+    if not is_utf8(name):
+        raise InputError(
+            f"{where}: the name '{shown(name)}' is not UTF-8; save the list as UTF-8, and rename the image if its own "
+            "name is not."
+        )
+    return name
 
 
 def parse_numbers(fields: Sequence[str], where: str) -> list[float]:
@@ -45,7 +88,7 @@ def parse_numbers(fields: Sequence[str], where: str) -> list[float]:
         try:
             value = float(field)
         except ValueError:
-            raise InputError(f"{where}: '{field}' is not a number.") from None
+            raise InputError(f"{where}: '{shown(field)}' is not a number.") from None
         if not math.isfinite(value):
             raise InputError(f"{where}: '{field}' is not a finite number.")
         values.append(value)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pycolmap
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.cameras import Camera
 from mickey_hloc.io.features import ImageFeatures
-from mickey_hloc.io.intrinsics import Intrinsics
+from mickey_hloc.io.intrinsics import Intrinsics, check_camera
 from mickey_hloc.solvers import PoseProblem
 
 
@@ -22,17 +23,20 @@ class Photo:
         name: for messages, and what depth files are found by: a path relative to the image folder.
         image: (H, W, 3) uint8 RGB.
         K: (3, 3) intrinsics, pixels; the centre of the top-left pixel is (0, 0).
+        lens: COLMAP's camera, where it distorts; K is then that of its pinhole part.
     """
 
     name: str
     image: np.ndarray
     K: np.ndarray
+    lens: pycolmap.Camera | None = None
 
     def __post_init__(self) -> None:
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3 or 0 in self.image.shape:
             raise InputError(f"{self.name} must be (H, W, 3) uint8 RGB, got {self.image.dtype} {self.image.shape}.")
-        if self.K.shape != (3, 3) or not np.isfinite(self.K).all() or abs(np.linalg.det(self.K)) < 1e-9:
+        if self.K.shape != (3, 3) or not np.isfinite(self.K).all() or (np.diag(self.K) == 0).any():
             raise InputError(f"K of {self.name} must be an invertible (3, 3) matrix of pixels.")
+        check_camera(self.camera.intrinsics, f"K of {self.name}")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -41,8 +45,8 @@ class Photo:
 
     @property
     def camera(self) -> Camera:
-        """The pinhole camera."""
-        return Camera(Intrinsics(np.asarray(self.K, dtype=np.float64), *self.size))
+        """The camera, with its lens."""
+        return Camera(Intrinsics(np.asarray(self.K, dtype=np.float64), *self.size), self.lens)
 
 
 @dataclass(frozen=True, eq=False)

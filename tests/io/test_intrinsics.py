@@ -44,8 +44,8 @@ def test_unusable_files(tmp_path) -> None:
         read_intrinsics(write(tmp_path, "# only a comment\n"))
     with pytest.raises(InputError, match=r"absent\.txt cannot be read"):
         read_intrinsics(tmp_path / "absent.txt")
-    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(InputError, match=r"binary\.txt cannot be read"):
+    (tmp_path / "binary.txt").write_bytes(b"\x89PNG\x00\x80")
+    with pytest.raises(InputError, match=r"binary\.txt is not a readable intrinsics file"):
         read_intrinsics(tmp_path / "binary.txt")
     with pytest.raises(InputError, match=r"line 2: a\.jpg is there twice"):
         read_intrinsics(write(tmp_path, "a.jpg 1 1 1 1 2 2\na.jpg 2 1 1 1 2 2\n"))

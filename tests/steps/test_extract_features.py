@@ -269,3 +269,33 @@ def test_another_image_of_the_same_name_is_never_taken_for_the_old_one(images, t
     with pytest.raises(InputError, match=f"made from another image '{names[-1]}'"):
         extract_features.main(extract_features.get_conf("sift"), folder, feature_path=path)
     assert path.read_bytes() == before
+
+
+def test_every_kind_of_photo_is_taken_and_depth_images_are_left_out_aloud(tmp_path, capsys):
+    photos = ["a.jpg", "b.JPEG", "c.webp", "d.tif", "e.TIFF", "f.Png"]
+    texture = (np.random.default_rng(0).random((40, 50, 3)) * 255).astype(np.uint8)
+    for name in photos:
+        PIL.Image.fromarray(texture).save(tmp_path / name)
+    for name in ("a.sensor.png", "c.depth.tif"):
+        PIL.Image.fromarray(np.full((40, 50), 1500, np.uint16)).save(tmp_path / name)
+    for hidden in ("._a.jpg", "__MACOSX/a.jpg"):
+        (tmp_path / hidden).parent.mkdir(exist_ok=True)
+        (tmp_path / hidden).write_bytes(b"resource fork")
+    run = ["extract", str(tmp_path), "--feature", "sift", "--output", str(tmp_path / "f.h5")]
+    assert cli(run) == 0
+    said = capsys.readouterr().out
+    assert "6 images extracted" in said
+    assert "left out 2 depth images (one channel of 16 bit or more), e.g. a.sensor.png" in said
+    with FeatureFile(tmp_path / "f.h5") as file:
+        assert file.names() == photos
+    assert cli(run) == 0
+    assert "0 images extracted, 6 were there" in capsys.readouterr().out
+
+    (tmp_path / "list.txt").write_text("a.sensor.png\n")
+    listed = ["--image-list", str(tmp_path / "list.txt"), "--output", str(tmp_path / "listed.h5")]
+    assert cli([*run[:-2], *listed]) == 0
+    assert "1 images extracted" in capsys.readouterr().out
+    for name in photos:
+        (tmp_path / name).unlink()
+    assert cli([*run, "--overwrite"]) == 2
+    assert "All 2 images in" in capsys.readouterr().err

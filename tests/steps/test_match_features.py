@@ -1,5 +1,6 @@
 """The matching step with our matchers: hloc's layout, every pair once, never from other features."""
 
+import re
 import shutil
 
 import h5py
@@ -108,3 +109,62 @@ def test_match_on_the_command_line(sift, tmp_path, capsys):
     (tmp_path / "pairs.txt").write_text(f"{NAMES[0]} absent.jpg\n")
     assert cli.main(run) == 1
     assert "0 of 1 pairs matched" in capsys.readouterr().out
+
+
+def test_pairs_that_cannot_be_matched_are_named_with_the_reason(sift, tmp_path, capsys):
+    (tmp_path / "pairs.txt").write_text(f"{NAMES[0]} absent.jpg\n{NAMES[1]} absent.jpg\n{NAMES[0]} {NAMES[1]}\n")
+    run = ["match", str(tmp_path / "pairs.txt"), "--features", str(sift), "--output"]
+    assert cli.main([*run, str(tmp_path / "some.h5")]) == 1
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("1 of 3 pairs matched")
+    reason = f"{sift} has no features of image 'absent.jpg' (it has names like '{sorted(NAMES)[0]}')."
+    assert second == f"  2 without input, e.g. {NAMES[0]} absent.jpg: {reason}"
+
+    (tmp_path / "pairs.txt").write_text(f"{NAMES[0]} absent.jpg\n")
+    assert cli.main([*run, str(tmp_path / "none.h5")]) == 1
+    assert "0 of 1 pairs matched, 0 matches each: no matches file is written" in capsys.readouterr().out
+    assert not (tmp_path / "none.h5").exists()
+    with pytest.raises(InputError, match=r"None of the 1 pairs can be matched: .* no features of image 'absent\.jpg'"):
+        match(sift, tmp_path / "none.h5", pairs=[(NAMES[0], "absent.jpg")])
+
+
+def test_names_that_a_matches_file_cannot_tell_apart_are_refused(sift, tmp_path, capsys):
+    features = shutil.copy(sift, tmp_path / "features.h5")
+    with h5py.File(features, "a") as file:
+        file.copy(file[NAMES[1]], file, NAMES[1].replace("/", "-"))
+    clash = [(NAMES[0], NAMES[1]), (NAMES[0], NAMES[1].replace("/", "-"))]
+    with pytest.raises(InputError, match=r"hloc's matches files cannot tell .* from .*; rename one"):
+        match(features, tmp_path / "matches.h5", pairs=clash)
+    (tmp_path / "pairs.txt").write_text("".join(f"{a} {b}\n" for a, b in clash))
+    (tmp_path / "K.txt").write_text("".join(f"{name} 500 500 50 50 100 100\n" for pair in clash for name in pair))
+    poses = ["poses", str(tmp_path / "pairs.txt"), "--features", str(features), "--intrinsics", str(tmp_path / "K.txt")]
+    matches = ["--matches", str(match(sift, tmp_path / "ok.h5")), "--depth", "constant:2"]
+    assert cli.main([*poses, *matches, "--output", str(tmp_path / "poses.txt")]) == 2
+    assert "cannot tell" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("keypoints", lambda a: a.T, r"'keypoints' of image .* has shape \(2, \d+\), expected \(N, 2\)"),
+        ("keypoints", lambda a: a[:-1], r"has shape .*, which does not fit its \d+ keypoints"),
+        ("keypoints", lambda a: a * np.nan, "'keypoints' of image .* has values that are not finite"),
+        ("descriptors", lambda a: a.T, "'descriptors' of image .* does not fit"),
+        ("descriptors", lambda a: np.full_like(a, np.nan), "'descriptors' of image .* has values that are not finite"),
+    ],
+)
+def test_damaged_features_cost_only_their_image(sift, tmp_path, key, value, message):
+    features = shutil.copy(sift, tmp_path / "features.h5")
+    with h5py.File(features, "a") as file:
+        old = file[NAMES[2]][key][()]
+        del file[NAMES[2]][key]
+        file[NAMES[2]][key] = value(old)
+    report = match_features.match(
+        match_features.get_conf("nn-ratio"), PAIRS, features, tmp_path / "m.h5", progress=False
+    )
+    damaged = [pair for pair in PAIRS if NAMES[2] in pair]
+    assert damaged
+    assert list(report.skipped) == damaged
+    assert report.matched == len(PAIRS) - len(damaged)
+    for reason in report.skipped.values():
+        assert re.search(message, reason), reason
