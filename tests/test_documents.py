@@ -34,6 +34,7 @@ ARCHITECTURE, CONTRIBUTING = (ROOT / f"{name}.md" for name in ("ARCHITECTURE", "
 WITH_COMMANDS = [
     *(ARCHITECTURE, CONTRIBUTING, ROOT / "README.md", ROOT / "configs/README.md"),
     *sorted(ROOT.glob("pipelines/*/README.md")),
+    *sorted(ROOT.glob("docs/*.md")),
     *sorted(ROOT.glob("configs/**/*.yaml")),
 ]
 FILE = re.compile(r"[\w./-]+(\.(py|md|yaml|toml|cff)|/)")

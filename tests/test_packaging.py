@@ -82,7 +82,13 @@ def test_examples_of_the_public_functions_are_there_and_run(pyproject: dict[str,
 def test_extras_that_messages_and_documents_name_exist(pyproject: dict[str, Any]) -> None:
     extras = set(pyproject["project"]["optional-dependencies"])
     named = set()
-    for path in [*PACKAGE.rglob("*.py"), *ROOT.glob("*.md"), *ROOT.glob("*/**/README.md"), ROOT / "Makefile"]:
+    for path in [
+        *PACKAGE.rglob("*.py"),
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("*/**/README.md"),
+        ROOT / "Makefile",
+    ]:
         if not any(part.startswith(".") for part in path.relative_to(ROOT).parts):
             for found in re.findall(r"(?:mickey-hloc|\.)\[([a-z,]+)\]", path.read_text(encoding="utf-8")):
                 named |= set(found.split(","))
@@ -90,12 +96,12 @@ def test_extras_that_messages_and_documents_name_exist(pyproject: dict[str, Any]
     assert extras <= named, "an extra that no message and no document names"
 
 
-def test_packages_in_no_extra_are_told_how_to_get_in_the_readme_and_where_they_are_missing() -> None:
+def test_packages_in_no_extra_are_told_how_to_get_in_the_pages_and_where_they_are_missing() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/parts.md").read_text(encoding="utf-8")
     for command in BY_HAND.values():
         assert command in code
-        assert command in readme
+        assert command in page
 
 
 def test_every_package_that_is_imported_is_a_dependency_or_in_an_extra(pyproject: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""``mickey-hloc demo``: the pose of two views of a rendered room, beside the truth. Needs no files."""
+"""``mickey-hloc demo``: the pose of two rendered views or of two shipped photos, beside the truth. Needs no files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from mickey_hloc.cli.vocabulary import check_report
 from mickey_hloc.errors import InputError
 
 if TYPE_CHECKING:
+    import pycolmap
+
     from mickey_hloc.rooms import RenderedPair
 
 BUNDLED = "small"
@@ -23,24 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--room", type=int, default=7, metavar="SEED", help="which room and views; default: %(default)s"
     )
+    parser.add_argument(
+        "--photos", action="store_true", help="two photos of a desk that come with the package, instead of a room"
+    )
     add_pose_arguments(parser)
     parser.set_defaults(output=Path("mickey-hloc-demo"))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Render, write the files a user would have, estimate from them, compare; 1 when there is no pose."""
+    """Write the files a user would have, estimate from them, compare; 1 when there is no pose."""
     from mickey_hloc.cli.pose_report import pose_as_json, pose_as_text, truth_as_text
-    from mickey_hloc.rooms import PairOptions, RoomError, sample_pair
 
     check_report(args.report)
     if args.feature is None and args.weights is None:
         args.weights = BUNDLED
-    try:
-        # views like those that the bundled model was trained on
-        pair = sample_pair(args.room, options=PairOptions(fov_deg=(60.0, 66.0), baseline_m=(0.1, 1.0)))
-    except RoomError as error:
-        raise InputError(str(error)) from error
-    paths = write_pair(pair, args.output)
+    paths, truth = copy_photos(args.output) if args.photos else write_room(args.room, args.output)
     intrinsics = args.output / "intrinsics.txt"
     photos, image_dir = load_photos(paths, [intrinsics], None)
     estimator = make_estimator(args, image_dir)
@@ -49,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
         print(pose_as_json(result))
     else:
         print(pose_as_text(result, photos))
-        print(truth_as_text(result.pose, pair.cam1_from_cam0))
-    save_all(args, estimator, result, photos, pair.cam1_from_cam0)
+        print(truth_as_text(result.pose, truth))
+    save_all(args, estimator, result, photos, truth)
     chosen = {key: getattr(args, key) for key in ("feature", "matcher", "depth", "solver", "weights")}
     chosen |= {"seed": args.seed or None, "accept": args.accept if args.accept != "supported" else None}
     method = " ".join(f"--{key} {value}" for key, value in chosen.items() if value is not None)
@@ -58,6 +57,35 @@ def run(args: argparse.Namespace) -> int:
     files = f"{paths[0]} {paths[1]} --intrinsics {intrinsics}"
     print(f"the same from files: mickey-hloc pose {files} {method}", file=sys.stderr)
     return 0 if result.pose.success else 1
+
+
+def write_room(seed: int, folder: Path) -> tuple[tuple[Path, Path], pycolmap.Rigid3d]:
+    """Render a room twice and save what ``write_pair`` does; the image paths and the true cam1_from_cam0.
+
+    Raises:
+        InputError: no room of this seed.
+    """
+    from mickey_hloc.rooms import PairOptions, RoomError, sample_pair
+
+    try:
+        # views like those that the bundled model was trained on
+        pair = sample_pair(seed, options=PairOptions(fov_deg=(60.0, 66.0), baseline_m=(0.1, 1.0)))
+    except RoomError as error:
+        raise InputError(str(error)) from error
+    return write_pair(pair, folder), pair.cam1_from_cam0
+
+
+def copy_photos(folder: Path) -> tuple[tuple[Path, Path], pycolmap.Rigid3d]:
+    """Copy the photos of the package, their depth and intrinsics; the image paths and the true cam1_from_cam0."""
+    from mickey_hloc.datasets.example import NAMES, load_example
+    from mickey_hloc.io.files import atomic_path
+
+    example = load_example()
+    for path in sorted(example.folder.iterdir()):
+        if path.is_file() and path.name != "README.md":
+            with atomic_path(folder / path.name) as temporary:
+                temporary.write_bytes(path.read_bytes())
+    return (folder / NAMES[0], folder / NAMES[1]), example.cam1_from_cam0
 
 
 def write_pair(pair: RenderedPair, folder: Path) -> tuple[Path, Path]:
