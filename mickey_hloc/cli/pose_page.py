@@ -23,15 +23,26 @@ def write_pose_page(
     truth: pycolmap.Rigid3d | None = None,
     command: str = "",
 ) -> Path:
-    """Write the page.
+    """Write ``pose_page``.
 
     Args:
         depth_maps: (H, W) metres of each image, where its depth is dense.
         truth: the true cam1_from_cam0, where it is known.
         command: how the page was made.
     """
+    page = pose_page(result, photos, depth_maps, truth)
+    return page.write(path, f"mickey-hloc {__version__}. {command}".strip())
+
+
+def pose_page(
+    result: TwoViewResult,
+    photos: tuple[Photo, Photo],
+    depth_maps: Maps = (None, None),
+    truth: pycolmap.Rigid3d | None = None,
+) -> Page:
+    """The page of one pair: the pose in words, the scene, pictures, numbers. Args: as of ``write_pose_page``."""
     names = (photos[0].name, photos[1].name)
-    page = Page(f"{names[1]} relative to {names[0]}", _statement(result, names, truth), result.pose.success)
+    page = Page(f"{names[1]} relative to {names[0]}", statement(result, names, truth), result.pose.success)
     page.heading("In 3-D")
     page.text(
         "Metres in the frame of the first camera (cam0): x right, y down, z forward. Drag to turn, scroll or pinch to "
@@ -43,10 +54,11 @@ def write_pose_page(
     page.pictures(list(draw_pictures(result, photos, depth_maps).values()))
     page.heading("Numbers")
     page.numbers(_numbers(result, truth))
-    return page.write(path, f"mickey-hloc {__version__}. {command}".strip())
+    return page
 
 
-def _statement(result: TwoViewResult, names: tuple[str, str], truth: pycolmap.Rigid3d | None) -> str:
+def statement(result: TwoViewResult, names: tuple[str, str], truth: pycolmap.Rigid3d | None = None) -> str:
+    """The result in words; a line each for the pose, the confidence and the truth where it is known."""
     pose = result.pose
     if not pose.success:
         return f"No pose of {names[1]} relative to {names[0]}: {pose.reason}"

@@ -111,6 +111,12 @@ class Page:
         Args:
             footer: how it was made, for example the command.
         """
+        with atomic_path(Path(path)) as temporary:
+            temporary.write_text(self.as_html(footer), encoding="utf-8")
+        return Path(path)
+
+    def as_html(self, footer: str = "") -> str:
+        """The whole page."""
         title, kind = html.escape(self.title), "" if self.success else "failed"
         parts = [
             "<!doctype html>",
@@ -126,9 +132,7 @@ class Page:
             f"<script>{SCRIPT}</script>" if self._has_charts else "",
             "</body></html>\n",
         ]
-        with atomic_path(Path(path)) as temporary:
-            temporary.write_text("\n".join(parts), encoding="utf-8")
-        return Path(path)
+        return "\n".join(parts)
 
 
 def as_text(value: object) -> str:

@@ -25,6 +25,7 @@ th { font-weight: 600; } .numbers th { font-weight: 500; opacity: .75; padding-l
 .list th:first-child, .list td:first-child { position: sticky; left: 0; background: var(--paper);
   white-space: normal; overflow-wrap: anywhere; min-width: 8rem; max-width: 45vw; padding-left: 0; }
 figure { margin: 1.2rem 0; min-width: 0; } img { max-width: 100%; height: auto; display: block; background: #fff; }
+.measure { margin: .3rem 0; font-weight: 500; }
 figcaption { opacity: .8; font-size: .92rem; margin-top: .3rem; }
 summary { cursor: pointer; margin: .8rem 0; } footer { margin-top: 3rem; opacity: .7; font-size: .85rem; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 0 1rem; }
@@ -39,6 +40,25 @@ SCRIPT = """
       Plotly.relayout(chart, {'font.color': color});
     });
   }
+  // two clicks in a scene measure the distance between two points
+  document.querySelectorAll('.js-plotly-plot').forEach(function (chart) {
+    if (!chart._fullLayout.scene) { return; }
+    var first = null, note = document.createElement('p');
+    note.className = 'measure';
+    note.textContent = 'Click two points to measure between them.';
+    chart.parentNode.insertBefore(note, chart.nextSibling);
+    chart.on('plotly_click', function (event) {
+      var point = event.points[0];
+      if (first === null) {
+        first = point;
+        note.textContent = 'Click a second point.';
+        return;
+      }
+      var metres = Math.hypot(point.x - first.x, point.y - first.y, point.z - first.z);
+      note.textContent = metres.toFixed(3) + ' m between the two points. Click two points to measure again.';
+      first = null;
+    });
+  });
   ink();
   window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', ink);
 })();

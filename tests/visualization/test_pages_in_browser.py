@@ -69,3 +69,14 @@ def test_right_is_right_and_down_is_down_in_the_first_look(report: Path, tmp_pat
     blue = np.argwhere((picture[..., 2] > 180) & (picture[..., :2].max(axis=2) < 90)).mean(axis=0)
     assert red[1] > blue[1] + 20  # x points right
     assert blue[0] > red[0] + 20  # y points down
+
+
+def test_two_clicks_in_a_scene_measure_a_distance(report: Path) -> None:
+    click = "chart => chart.emit('plotly_click', {points: [{x: %d, y: 0, z: %d}]})"
+    with open_page(report) as seen:
+        drawn_charts(seen.page)
+        chart = seen.page.locator(".plotly-graph-div").first
+        assert seen.page.locator(".measure").count() == 1  # of three charts one is a scene
+        chart.evaluate(click % (0, 0))
+        chart.evaluate(click % (3, 4))
+        assert "5.000 m between the two points" in seen.page.locator(".measure").inner_text()
