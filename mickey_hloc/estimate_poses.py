@@ -175,14 +175,14 @@ def main(
         stored = _open(parsed, solver, files, device, stack)
         journal = stack.enter_context(PoseJournal(path, _origin(parsed, solver, stored), overwrite))
         _check_journal(journal, stored, wanted)
-        missing = [pair for pair in wanted if pair not in journal.poses or lacks_input(journal.poses[pair])]
+        missing = [pair for pair in wanted if pair not in journal.reasons or lacks_input(journal.reasons[pair])]
         unusable: dict[Pair, RelativePose] = {}
         done = len(wanted) - len(missing)
         with tqdm(total=len(wanted), initial=done, desc="poses", unit="pair", disable=not progress) as bar:
             acceptance = _acceptance(parsed, solver, stored)
             stream = solve_pairs(stored, solver, missing, parsed.seed, acceptance, num_workers)
             while batch := list(islice(stream, batch_size)):
-                unusable |= {solved.pair: solved.pose for solved in batch if lacks_input(solved.pose)}
+                unusable |= {solved.pair: solved.pose for solved in batch if lacks_input(solved.pose.reason)}
                 _store(journal, [solved for solved in batch if solved.pair not in unusable])
                 bar.update(len(batch))
         journal.finish(wanted, unusable)
@@ -297,10 +297,10 @@ def _check_journal(journal: PoseJournal, stored: StoredPairs, wanted: Sequence[P
             "choose another output or overwrite it."
         )
     had = dict(journal.inputs)
-    solved = [pair for pair in journal.finished if not lacks_input(journal.poses[pair])]
-    now = {pair: _checksum(stored, pair) for pair in dict.fromkeys([*solved, *had])}
+    solved = {pair for pair in journal.finished if not lacks_input(journal.reasons[pair])}
+    now = {pair: _checksum(stored, pair) for pair in journal.reasons if pair in solved or pair in had}
     changed = [pair for pair, checksum in had.items() if now[pair] != checksum]
-    in_order = [now[pair] for pair in journal.poses if pair in set(solved)]
+    in_order = [now[pair] for pair in journal.reasons if pair in solved]
     if changed or (journal.finished_input is not None and combined(in_order) != journal.finished_input):
         whose = f" (those of the pair {' '.join(changed[0])} have changed)" if changed else " (they have changed)"
         raise InputError(

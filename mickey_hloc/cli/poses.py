@@ -107,12 +107,12 @@ def report(path: Path, poses: Mapping[tuple[str, str], RelativePose]) -> int:
     solved = sum(pose.success for pose in poses.values())
     print(f"{solved} of {len(poses)} pairs have a pose: {path}")
     for reasons in reasons_by_kind(
-        pose.reason for pose in poses.values() if not pose.success and not lacks_input(pose)
+        pose.reason for pose in poses.values() if not pose.success and not lacks_input(pose.reason)
     ):
         print(f"  {len(reasons)} failed, e.g.: {reasons[0]}")
     without: dict[str, list[tuple[str, str]]] = {}  # by reason: a missing image is missing in all of its pairs
     for pair, pose in poses.items():
-        if lacks_input(pose):
+        if lacks_input(pose.reason):
             without.setdefault(pose.reason.removeprefix(INPUT_PROBLEM), []).append(pair)
     for reason, pairs in without.items():
         print(f"  {len(pairs)} without input, e.g. {' '.join(pairs[0])}: {reason}")

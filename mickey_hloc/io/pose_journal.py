@@ -18,7 +18,8 @@ from typing import IO
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.locks import file_lock
 from mickey_hloc.io.origin import ORIGIN_KEY, check_origin
-from mickey_hloc.io.poses import FAILED, HEADER, Pair, format_pair, read_poses
+from mickey_hloc.io.poses import HEADER, Pair, format_pair, is_comment, read_poses
+from mickey_hloc.io.text import read_text
 
 _ORIGIN_PREFIX = f"# {ORIGIN_KEY} "
 _INPUT_PREFIX = "# mickey_hloc_input "
@@ -33,7 +34,8 @@ class PoseJournal:
         overwrite: throw away what is there.
 
     Attributes:
-        poses: what is safely stored, by pair.
+        reasons: the pairs that are safely stored, in their order: why each has no pose, or "" where it has one. A pair
+            keeps its line and nothing else, so that memory hardly grows with their number.
         finished: the pairs that the poses file has from an earlier, finished run.
         inputs: the checksum of the input of each pair in the journal: it tells whether the input has changed since.
         finished_input: ``combined`` of the pairs of the finished file that had their input.
@@ -46,7 +48,7 @@ class PoseJournal:
         self.path = Path(path)
         self.origin = origin
         self.overwrite = overwrite
-        self.poses: dict[Pair, RelativePose] = {}
+        self.reasons: dict[Pair, str] = {}
         self._lines: dict[Pair, str] = {}  # kept as read: a number that is parsed and written again may change
         self.inputs: dict[Pair, str] = {}
         self.finished_input: str | None = None
@@ -66,7 +68,7 @@ class PoseJournal:
                 self._journal_path.unlink(missing_ok=True)
             if self.path.exists():
                 self._load(self.path)
-                self.finished = set(self.poses)
+                self.finished = set(self.reasons)
             self._cut_off_half_line()
             if self._journal_path.exists():
                 self._load(self._journal_path)
@@ -84,7 +86,7 @@ class PoseJournal:
             lines += [_input_line(pair, inputs[pair]), self._lines[pair]]
         with self._journal_path.open("ab") as file:
             _write_through(file, lines)
-        self.poses.update(poses)
+        self.reasons.update(_reasons(poses))
         self.inputs.update(inputs)
 
     def finish(self, pairs: Sequence[Pair], unstored: Mapping[Pair, RelativePose] | None = None) -> None:
@@ -111,19 +113,26 @@ class PoseJournal:
 
     def _load(self, path: Path) -> None:
         poses = read_poses(path)
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        comments = [line for line in lines if line.startswith("#") and not line.startswith(FAILED)]
+        lines = [line for line in read_text(path, "poses file").splitlines() if line.strip()]
+        comments = [line for line in lines if is_comment(line)]
         origins = [line.removeprefix(_ORIGIN_PREFIX) for line in comments if line.startswith(_ORIGIN_PREFIX)]
         check_origin(origins[0] if origins else None, self.origin, path)
         for line in comments:
             if line.startswith(_INPUT_PREFIX):
-                *pair, digest = line.removeprefix(_INPUT_PREFIX).split()
-                if len(pair) == 2:
-                    self.inputs[pair[0], pair[1]] = digest
-                else:
-                    self.finished_input = digest
-        self.poses.update(poses)
-        self._lines.update(zip(poses, [line for line in lines if line not in comments], strict=True))
+                self._load_input(line.removeprefix(_INPUT_PREFIX).split())
+        self.reasons.update(_reasons(poses))
+        self._lines.update(zip(poses, [line for line in lines if not is_comment(line)], strict=True))
+
+    def _load_input(self, fields: list[str]) -> None:
+        """A checksum, of a pair or of a whole file; a damaged one is none, and what it is of counts as changed."""
+        if len(fields) == 3:
+            self.inputs[fields[0], fields[1]] = fields[2]
+        else:
+            self.finished_input = " ".join(fields)
+
+
+def _reasons(poses: Mapping[Pair, RelativePose]) -> dict[Pair, str]:
+    return {pair: "" if pose.success else pose.reason or "no reason given" for pair, pose in poses.items()}
 
 
 def _write_through(file: IO[bytes], lines: Sequence[str]) -> None:

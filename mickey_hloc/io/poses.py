@@ -109,7 +109,7 @@ def read_poses(path: Path) -> dict[Pair, RelativePose]:
         where = f"{path}, line {number}"
         if line.startswith(FAILED):
             pair, pose = _parse_failure(line, where)
-        elif not line.strip() or line.lstrip().startswith("#"):
+        elif not line.strip() or is_comment(line):
             continue
         else:
             pair, pose = _parse_pair(line.split(), where)
@@ -122,6 +122,11 @@ def read_poses(path: Path) -> dict[Pair, RelativePose]:
 def read_all_poses(files: Mapping[str, Path]) -> dict[Pair, RelativePose]:
     """The pairs of several poses files, e.g. one a scene. Raises: see ``read_poses``."""
     return {pair: pose for file in files.values() for pair, pose in read_poses(file).items()}
+
+
+def is_comment(line: str) -> bool:
+    """Whether a line of a poses file says nothing of a pair: a failed one's begins like a comment and is none."""
+    return line.lstrip().startswith("#") and not line.startswith(FAILED)
 
 
 def with_estimates(poses: Mapping[Pair, RelativePose]) -> dict[Pair, RelativePose]:

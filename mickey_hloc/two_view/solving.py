@@ -81,6 +81,6 @@ def solve_pairs(
         pool.shutdown(cancel_futures=True)
 
 
-def lacks_input(pose: RelativePose) -> bool:
-    """Whether a pair failed because its input is missing or damaged."""
-    return not pose.success and pose.reason.startswith(INPUT_PROBLEM)
+def lacks_input(reason: str) -> bool:
+    """Whether a pair failed because its input is missing or damaged; ``reason`` is "" where it did not fail."""
+    return reason.startswith(INPUT_PROBLEM)

@@ -23,7 +23,7 @@ def pose(i: int) -> RelativePose:
 def write_all(path, origin='{"solver": "a"}', upto=None, finish=True):
     with PoseJournal(path, origin) as journal:
         for i, pair in enumerate(PAIRS[:upto]):
-            if pair not in journal.poses:
+            if pair not in journal.reasons:
                 journal.add({pair: pose(i)}, {pair: INPUTS[pair]})
         if finish:
             journal.finish(PAIRS)
@@ -74,7 +74,7 @@ def test_another_origin_is_refused_for_file_and_journal(tmp_path):
     with pytest.raises(InputError, match=r"poses.txt.journal was made otherwise"), PoseJournal(path, '{"solver": "b"}'):
         pass
     with PoseJournal(path, '{"solver": "b"}', overwrite=True) as journal:
-        assert not journal.poses
+        assert not journal.reasons
     assert write_all(path) == whole
 
 
