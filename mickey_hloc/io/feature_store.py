@@ -17,7 +17,6 @@ copy is used. The disk needs room for the file twice.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -29,11 +28,11 @@ import numpy as np
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.features import image_names, is_complete
-from mickey_hloc.io.hdf5 import is_disk_full, open_for_reading
+from mickey_hloc.io.hdf5 import DAMAGE, find_group, open_for_reading, read_attributes
+from mickey_hloc.io.hdf5_writing import new_hdf5_file
 from mickey_hloc.io.locks import file_lock
 from mickey_hloc.io.origin import ORIGIN_KEY, check_origin, origin_text
 
-FORMAT = ("v110", "v110")  # hloc's own setting, "latest", depends on the installed library; this any since 2016 reads
 Arrays = Mapping[str, np.ndarray]
 IMAGE_CRC = "image_crc"  # attribute of a group: the checksum of the image's file, which tells another image
 
@@ -108,7 +107,7 @@ class FeatureStore:
             by_file.setdefault(self._in_parts.get(name, self.path), []).append(name)
         for path, images in by_file.items():
             with open_for_reading(path, self.what) as file:
-                found |= {name: file[name].attrs.get(key) for name in images}
+                found |= {name: read_attributes(file[name]).get(key) for name in images}
         return found
 
     def add(self, images: Mapping[str, Arrays]) -> None:
@@ -125,9 +124,10 @@ class FeatureStore:
             return
         part = self.parts_dir / f"{self._next_number:06d}.h5"
         self._next_number += 1
-        with self._new_file(part) as file:
+        with self._new_file(part) as (file, check_room):
             for name, arrays in images.items():
                 write_image(file, name, arrays)
+                check_room()
         self._in_parts.update(dict.fromkeys(images, part))
         self._parts_bytes += part.stat().st_size
         if self._parts_bytes > (self.path.stat().st_size if self.path.exists() else 0):
@@ -143,12 +143,12 @@ class FeatureStore:
             leftover.unlink()
         if self.path.exists():
             with open_for_reading(self.path, self.what) as file:
-                check_origin(file.attrs.get(ORIGIN_KEY), self.origin, self.path)
-                self._in_file = {name: self._is_complete(file[name]) for name in image_names(file)}
+                check_origin(_origin_of(file), self.origin, self.path)
+                self._in_file = {name: self._is_complete(find_group(file, name)) for name in image_names(file)}
         parts = sorted(self.parts_dir.glob("*.h5"))
         for part in parts:
             with open_for_reading(part, f"part of a {self.what}") as file:
-                check_origin(file.attrs.get(ORIGIN_KEY), self.origin, part)
+                check_origin(_origin_of(file), self.origin, part)
                 self._in_parts.update(dict.fromkeys(image_names(file), part))
         self._next_number = 1 + max((int(p.stem) for p in parts), default=-1)
         self._parts_bytes = sum(part.stat().st_size for part in parts)
@@ -160,36 +160,29 @@ class FeatureStore:
         """Write the file anew from itself and the parts, rename it into place, remove the parts."""
         sources: dict[str, Path] = dict.fromkeys(self._in_file, self.path)
         sources.update(self._in_parts)  # a part is as new as the file or newer
-        with self._new_file(self.path, temporary=self.parts_dir / "merged.tmp") as merged:
+        with self._new_file(self.path, temporary=self.parts_dir / "merged.tmp") as (merged, check_room):
             for path, names in _runs(sorted(sources), sources):
                 with open_for_reading(path, self.what) as source:
                     for name in names:
-                        folder = _folder_of(merged, name)
-                        source.copy(source[name], folder, name=name.rpartition("/")[2])
+                        _copy_group(source, name, merged)
+                        check_room()
         self._in_file.update(dict.fromkeys(self._in_parts, True))
         for part in set(self._in_parts.values()):
             part.unlink()
         self._in_parts, self._parts_bytes = {}, 0
 
     @contextmanager
-    def _new_file(self, path: Path, temporary: Path | None = None) -> Iterator[h5py.File]:
-        temporary = temporary or path.with_suffix(".tmp")
-        try:
-            with h5py.File(str(temporary), "w", libver=FORMAT) as file:
-                file.attrs[ORIGIN_KEY] = self.origin
-                for key, value in sorted(self.attributes().items()):
-                    file.attrs[key] = value
-                yield file
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
-            os.replace(temporary, path)
-        except (OSError, RuntimeError) as error:  # h5py: RuntimeError when closing fails
-            temporary.unlink(missing_ok=True)
-            if is_disk_full(error):
-                raise InputError(
-                    f"The disk of {path} is full; what is finished is kept: make room and run the same again."
-                ) from error
-            raise
+    def _new_file(self, path: Path, temporary: Path | None = None) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
+        with new_hdf5_file(path, temporary or path.with_suffix(".tmp")) as (file, check_room):
+            file.attrs[ORIGIN_KEY] = self.origin
+            for key, value in sorted(self.attributes().items()):
+                file.attrs[key] = value
+            yield file, check_room
+
+
+def _origin_of(file: h5py.File) -> str | None:
+    told = read_attributes(file).get(ORIGIN_KEY)
+    return told if isinstance(told, str) else None
 
 
 def write_image(file: h5py.File, name: str, arrays: Arrays) -> None:
@@ -210,6 +203,16 @@ def _folder_of(file: h5py.File, name: str) -> h5py.Group:
     for part in name.split("/")[:-1]:
         folder = folder[part] if part in folder else folder.create_group(part)
     return folder
+
+
+def _copy_group(source: h5py.File, name: str, target: h5py.File) -> None:
+    """Copy a group, byte by byte; what a damaged file has lost is an InputError."""
+    try:
+        source.copy(source[name], _folder_of(target, name), name=name.rpartition("/")[2])
+    except DAMAGE as error:
+        raise InputError(
+            f"'{name}' in {source.filename} cannot be copied; the file is damaged: remove it and make it again."
+        ) from error
 
 
 def _runs(names: list[str], sources: Mapping[str, Path]) -> Iterator[tuple[Path, list[str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,15 @@ import numpy as np
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.checksum import arrays_crc
-from mickey_hloc.io.hdf5 import open_for_reading, read_array
+from mickey_hloc.io.hdf5 import (
+    contains,
+    find_group,
+    named_groups,
+    numeric_keys,
+    open_for_reading,
+    read_array,
+    read_attributes,
+)
 
 _READ = ("keypoints", "keypoint_scores", "depths", "descriptors")
 PER_KEYPOINT = ("keypoint_scores", "depths", "scores", "scales", "oris")  # datasets with one entry a keypoint
@@ -83,15 +92,15 @@ class FeatureFile:
 
     @property
     def attributes(self) -> dict[str, object]:
-        """The attributes of the whole file, e.g. how it was made (see ``mickey_hloc.io.feature_store``)."""
-        return dict(self._file.attrs)
+        """Texts and numbers that the file says of itself, e.g. how it was made (``mickey_hloc.io.feature_store``)."""
+        return dict(read_attributes(self._file))
 
     def names(self) -> list[str]:
         """The images, sorted."""
         return image_names(self._file)
 
     def __contains__(self, name: str) -> bool:
-        return isinstance(self._file.get(name), h5py.Group)
+        return find_group(self._file, name) is not None
 
     def read(self, name: str, descriptors: bool = False) -> ImageFeatures:
         """The features of one image.
@@ -99,14 +108,14 @@ class FeatureFile:
         Raises:
             InputError: the image is not in the file, or its group is incomplete or inconsistent.
         """
-        group = self._file.get(name)
-        if not isinstance(group, h5py.Group):
+        group = find_group(self._file, name)
+        if group is None:
             raise InputError(f"{self.path} has no features of image '{name}'.")
         where = f"image '{name}' in {self.path}"
         keypoints = np.asarray(read_array(group, "keypoints", where), dtype=np.float32)
         if keypoints.ndim != 2 or keypoints.shape[1] != 2:
             raise InputError(f"'keypoints' of {where} has shape {keypoints.shape}, expected (N, 2).")
-        scores_key = "keypoint_scores" if "keypoint_scores" in group else "scores"
+        scores_key = "keypoint_scores" if contains(group, "keypoint_scores") else "scores"
         return ImageFeatures(
             keypoints=keypoints,
             keypoint_scores=_optional(group, scores_key, where, (len(keypoints),)),
@@ -118,22 +127,27 @@ class FeatureFile:
 
     def checksum(self, name: str) -> int | None:
         """Of every dataset of an image, as matches files keep it; None where the descriptors were left out."""
-        group = self._file.get(name)
-        if not isinstance(group, h5py.Group) or "descriptors" not in group:
+        group = find_group(self._file, name)
+        if group is None or not contains(group, "descriptors"):
             return None
         where = f"image '{name}' in {self.path}"
-        return arrays_crc({key: np.asarray(read_array(group, key, where), dtype=np.float32) for key in group})
+        keys = numeric_keys(group)
+        return arrays_crc({key: np.asarray(read_array(group, key, where), dtype=np.float32) for key in keys})
 
     def _learned_focal(self, group: h5py.Group) -> LearnedFocal | None:
-        trained = self._file.attrs.get(TRAINING_FOCAL_KEY)
-        if trained is None or "depths" not in group:
+        trained = self.attributes.get(TRAINING_FOCAL_KEY)
+        if trained is None or not contains(group, "depths"):
             return None
-        pixels = float(group["keypoints"].attrs.get("uncertainty", 1.0))  # of the original per pixel of the network
-        return LearnedFocal(float(trained), 1.0 / pixels)
+        # Pixels of the original per pixel of the network.
+        pixels = read_attributes(group["keypoints"]).get("uncertainty", 1.0)
+        for value, what in ((trained, TRAINING_FOCAL_KEY), (pixels, "uncertainty")):
+            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+                raise InputError(f"{self.path}: its attribute '{what}' is {value!r}, but must be a positive number.")
+        return LearnedFocal(float(trained), 1.0 / float(pixels))  # type: ignore[arg-type]
 
 
 def _optional(group: h5py.Group, key: str, where: str, shape: tuple[int | None, ...]) -> np.ndarray | None:
-    if key not in group:
+    if not contains(group, key):
         return None
     values = np.asarray(read_array(group, key, where), dtype=np.float32)
     if values.ndim != len(shape) or any(
@@ -144,24 +158,19 @@ def _optional(group: h5py.Group, key: str, where: str, shape: tuple[int | None, 
 
 
 def _image_size(group: h5py.Group, where: str) -> tuple[int, int] | None:
-    if "image_size" not in group:
+    if not contains(group, "image_size"):
         return None
     size = np.asarray(read_array(group, "image_size", where)).ravel()
     if len(size) != 2:
         raise InputError(f"'image_size' of {where} has {len(size)} numbers, expected width and height.")
+    if not (np.isfinite(size) & (size >= 1) & (size < 2**31)).all():
+        raise InputError(f"'image_size' of {where} is {size.tolist()}, expected a width and a height in pixels.")
     return int(size[0]), int(size[1])
 
 
 def image_names(file: h5py.File) -> list[str]:
     """Names of the groups that hold datasets, sorted; names with folders are nested groups."""
-    names: set[str] = set()
-
-    def visit(_: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            names.add(item.parent.name.strip("/"))
-
-    file.visititems(visit)
-    return sorted(names)
+    return named_groups(file)
 
 
 def is_complete(group: object, required: frozenset[str]) -> bool:

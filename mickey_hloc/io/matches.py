@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.io.hdf5 import open_for_reading, read_array
+from mickey_hloc.io.hdf5 import contains, find_group, open_for_reading, read_array, read_attributes, whole_numbers
 
 
 class MatchFile:
@@ -36,8 +36,8 @@ class MatchFile:
 
     @property
     def attributes(self) -> dict[str, object]:
-        """The attributes of the whole file, e.g. how it was made."""
-        return dict(self._file.attrs)
+        """Texts and numbers that the file says of itself, e.g. how it was made."""
+        return dict(read_attributes(self._file))
 
     def read(self, name0: str, name1: str) -> tuple[np.ndarray, np.ndarray | None]:
         """The matches of a pair.
@@ -50,9 +50,9 @@ class MatchFile:
         """
         group, is_reversed = self._find(name0, name1)
         where = f"pair '{name0}' '{name1}' in {self.path}"
-        partner = np.asarray(read_array(group, "matches0", where), dtype=np.int64).ravel()
+        partner = whole_numbers(read_array(group, "matches0", where), f"'matches0' of {where}").ravel()
         stored = None
-        if "matching_scores0" in group:
+        if contains(group, "matching_scores0"):
             stored = np.asarray(read_array(group, "matching_scores0", where), dtype=np.float32).ravel()
             if stored.shape != partner.shape:
                 raise InputError(
@@ -66,9 +66,13 @@ class MatchFile:
     def features_checksums(self, name0: str, name1: str) -> tuple[int, int] | None:
         """Checksums of the features that a pair was matched by; None where the file does not say, as hloc's."""
         group, is_reversed = self._find(name0, name1)
-        if "features_crc" not in group:
+        if not contains(group, "features_crc"):
             return None
-        first, second = (int(crc) for crc in group["features_crc"][()])
+        where = f"pair '{name0}' '{name1}' in {self.path}"
+        stored = whole_numbers(read_array(group, "features_crc", where), f"'features_crc' of {where}").ravel()
+        if len(stored) != 2:
+            raise InputError(f"'features_crc' of {where} has {len(stored)} numbers, expected one for each image.")
+        first, second = stored.tolist()
         return (second, first) if is_reversed else (first, second)
 
     def __contains__(self, pair: tuple[str, str]) -> bool:
@@ -83,8 +87,8 @@ class MatchFile:
     def _lookup(self, name0: str, name1: str) -> tuple[h5py.Group, bool] | None:
         for separator in ("/", "_"):
             for first, second, is_reversed in ((name0, name1, False), (name1, name0, True)):
-                group = self._file.get(pair_key(first, second, separator))
-                if isinstance(group, h5py.Group) and "matches0" in group:
+                group = find_group(self._file, pair_key(first, second, separator))
+                if group is not None and contains(group, "matches0"):
                     return group, is_reversed
         return None
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mickey_hloc.io.feature_store import FORMAT, write_image
-from mickey_hloc.io.files import atomic_path
-from mickey_hloc.io.hdf5 import open_for_reading, read_array
+from mickey_hloc.io.feature_store import write_image
+from mickey_hloc.io.files import temporary_path
+from mickey_hloc.io.hdf5 import open_for_reading, read_array, read_attributes
+from mickey_hloc.io.hdf5_writing import new_hdf5_file
 from mickey_hloc.io.matches import pair_key
-from mickey_hloc.io.origin import ORIGIN_KEY
+from mickey_hloc.io.origin import ORIGIN_KEY, origin_values
 from mickey_hloc.io.pairs import Pair
 
 
@@ -33,7 +34,7 @@ def as_features_and_matches(
     with open_for_reading(correspondences, "correspondences file") as file:
         stored = [_stored_order(file, pair) for pair in pairs]
         found = {pair: _read_pair(file, pair) for pair in stored if pair is not None}
-        origin = _content(str(file.attrs[ORIGIN_KEY]), found)
+        origin = _content(str(read_attributes(file).get(ORIGIN_KEY)), found)
         if all(_origin_of(path) == origin for path in (features, matches)):
             return features, matches
         images, indices = _unique_keypoints(found)
@@ -157,12 +158,12 @@ def _origin_of(path: Path) -> str | None:
     if not path.is_file():
         return None
     with open_for_reading(path, "file") as file:
-        told = file.attrs.get(ORIGIN_KEY)
-        return json.loads(told).get("correspondences") if isinstance(told, str) else None
+        return origin_values(read_attributes(file)).get("correspondences")
 
 
 @contextmanager
 def _new_file(path: Path, origin: str) -> Iterator[h5py.File]:
-    with atomic_path(path) as temporary, h5py.File(str(temporary), "w", libver=FORMAT) as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with new_hdf5_file(path, temporary_path(path)) as (file, _):
         file.attrs[ORIGIN_KEY] = json.dumps({"correspondences": origin})
         yield file
