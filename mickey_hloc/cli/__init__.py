@@ -1,6 +1,5 @@
 """``mickey-hloc <command>``: each command lives in its own file of this package."""
 
-import argparse
 import importlib
 import os
 import sys
@@ -8,7 +7,10 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from mickey_hloc import __version__
+from mickey_hloc.cli.parsing import CommandParser, check_outputs
+from mickey_hloc.cli.terminal import TERMINATED, Terminated, plain, plain_output, terminable
 from mickey_hloc.errors import MickeyHlocError
+from mickey_hloc.io.files import NO_ROOM
 
 # A command is a module with ``add_arguments(parser)`` and ``run(args) -> exit status``; modules load when chosen.
 COMMANDS = {
@@ -43,7 +45,7 @@ ALIASES = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 honest failure (no pose, invalid submission), 2 wrong input."""
-    parser = argparse.ArgumentParser(prog="mickey-hloc", description="Metric relative poses for hloc.")
+    parser = CommandParser(prog="mickey-hloc", description="Metric relative poses for hloc.")
     parser.add_argument("--version", action="version", version=f"mickey-hloc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     arguments = [_translated(a) for a in (sys.argv[1:] if argv is None else argv)]
@@ -54,28 +56,43 @@ def main(argv: Sequence[str] | None = None) -> int:
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     args = parser.parse_args(arguments)
-    return run_command(lambda: int(args.run(args)), f"mickey-hloc {args.command}")
+
+    def run() -> int:
+        check_outputs(commands.choices[args.command], args)
+        return int(args.run(args))
+
+    return run_command(run, f"mickey-hloc {args.command}")
 
 
 def run_command(run: Callable[[], int], name: str) -> int:
     """Exit status of a command; a user's error is one sentence, and warnings become notes on stderr."""
+    out, err = sys.stdout, sys.stderr
     try:
-        with warnings.catch_warnings():
+        with plain_output(out, err), terminable(), warnings.catch_warnings():
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = _note  # type: ignore[assignment]
             return run()
     except MickeyHlocError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {plain(str(error))}", file=err)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; run the same again to go on", file=sys.stderr)
+        print("interrupted; run the same again to go on", file=err)
         return 130
+    except Terminated:
+        return TERMINATED
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         return 141
     except OSError as error:  # a folder without write permission, a full disk
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {plain(_told(error))}", file=err)
         return 2
+
+
+def _told(error: OSError) -> str:
+    if error.errno in NO_ROOM:
+        where = f" of {error.filename}" if error.filename else ""
+        return f"The disk{where} is full; what is finished is kept: make room and run the same again."
+    return str(error)
 
 
 def _translated(argument: str) -> str:

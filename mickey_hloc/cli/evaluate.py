@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mapfree.add_argument("--split", default="val", help="default: %(default)s (the poses of test are withheld)")
     mapfree.add_argument("--track", choices=TRACKS, default="single", help="default: %(default)s")
     mapfree.add_argument("--scenes", nargs="+", metavar="SCENE", help="only these")
-    _common(mapfree, "evaluation-mapfree")
+    _common(mapfree)
 
     scannet = benchmarks.add_parser("scannet", help="relative poses of a pair list in SuperGlue's format")
     scannet.add_argument("--pairs", type=Path, required=True, metavar="FILE", help="nameA nameB rotA rotB K_A K_B T_AB")
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--poses", nargs="+", required=True, metavar="[LABEL=]FILE", help="poses files, cam1_from_cam0"
     )
     scannet.add_argument("--intrinsics-size", metavar="WxH", help="what the list's K are for; default: found out")
-    _common(scannet, "evaluation-scannet")
+    _common(scannet)
 
     seven = benchmarks.add_parser("sevenscenes", help="absolute poses of queries, results files as hloc writes them")
     seven.add_argument("--results", nargs="+", required=True, metavar="[LABEL=]FILE", help="name qw qx qy qz tx ty tz")
@@ -44,15 +44,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     seven.add_argument("--split", choices=("train", "test", "all"), default="test", help="default: %(default)s")
     seven.add_argument("--model", type=Path, metavar="DIR", help="a COLMAP model with the true poses, not --dataset")
     seven.add_argument("--queries", type=Path, metavar="FILE", help="a list of names; only these")
-    _common(seven, "evaluation-sevenscenes")
+    _common(seven, paper=False)
 
 
-def _common(parser: argparse.ArgumentParser, output: str) -> None:
+def _common(parser: argparse.ArgumentParser, paper: bool = True) -> None:
     from mickey_hloc.evaluation.tables import STYLES
 
-    parser.add_argument("--output", type=Path, default=Path(output), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="write tables, lists and curves there")
     parser.add_argument("--format", choices=STYLES, default="text", help="of the table on the screen")
-    if output != "evaluation-sevenscenes":
+    if paper:
         parser.add_argument("--paper", action="store_true", help="print the rows that the paper reports, too")
 
 
@@ -82,7 +82,8 @@ def _mapfree(args: argparse.Namespace) -> None:
     }
     rows = [mapfree_row(label, results) for label, results in by_label.items()]
     rows_and_paper = [*rows, *(paper_rows("mapfree-test") if args.paper else [])]
-    write_mapfree_report(args.output, by_label, format_table(rows_and_paper, MAPFREE_COLUMNS))
+    if args.output is not None:
+        write_mapfree_report(args.output, by_label, format_table(rows_and_paper, MAPFREE_COLUMNS))
     if args.format == "json" and len(by_label) == 1 and not args.paper:
         print(as_json(summarise(next(iter(by_label.values())))), end="")
     else:
@@ -107,7 +108,8 @@ def _scannet(args: argparse.Namespace) -> None:
         results = evaluate_pairs(pairs, read_poses(path), args.images, size)
         rows.append({"method": label, **summarise_pairs(results)})
         curves[label] = precision_recall(results.vcre_accepted, results.confidence, results.num_failures)
-    save_precision_recall(args.output / "precision_recall.png", {"VCRE < 10 % of the diagonal": curves})
+    if args.output is not None:
+        save_precision_recall(args.output / "precision_recall.png", {"VCRE < 10 % of the diagonal": curves})
     _finish(args, rows, SCANNET_COLUMNS, paper_rows("scannet-1500") if args.paper else [])
 
 
@@ -130,10 +132,11 @@ def _finish(args: argparse.Namespace, rows: Sequence[Row], columns: Sequence[Col
     from mickey_hloc.evaluation.report import as_json, write_text
     from mickey_hloc.evaluation.tables import format_table
 
-    for row in rows:
-        values = {key: value for key, value in row.items() if value is not None}
-        write_text(args.output / f"{row['method']}.json", as_json(values))
-    write_text(args.output / "table.txt", format_table([*rows, *paper], columns))
+    if args.output is not None:
+        for row in rows:
+            values = {key: value for key, value in row.items() if value is not None}
+            write_text(args.output / f"{row['method']}.json", as_json(values))
+        write_text(args.output / "table.txt", format_table([*rows, *paper], columns))
     print(format_table([*rows, *paper], columns, args.format), end="")
     _say_where(args.output)
 
@@ -147,5 +150,6 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
     return int(width), int(height)
 
 
-def _say_where(folder: Path) -> None:
-    print(f"written to {folder}", file=sys.stderr)  # the table alone goes to stdout
+def _say_where(folder: Path | None) -> None:
+    if folder is not None:
+        print(f"written to {folder}", file=sys.stderr)  # the table alone goes to stdout

@@ -6,6 +6,7 @@ by their number, every 5th (single frame track) is scored, a scene without a fil
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +70,8 @@ def evaluate_submission(
     """Score a zip.
 
     Args:
-        submission: the zip; scenes that are not in the split are ignored, as are lines that cannot be used.
+        submission: the zip; scenes that are not in the split are ignored, as are lines that cannot be used. Scenes
+            that it lacks are named in a warning.
         dataset: the folder with the split in it; the split must have its true poses.
         track: which frames are scored.
         scenes: only these of the split.
@@ -84,6 +86,13 @@ def evaluate_submission(
     if not {result.name for result in results} & set(estimates):
         names = ", ".join(sorted(estimates)[:3]) or "none"
         raise InputError(f"{submission} has no scene of {dataset}/{split}; its scenes are: {names}.")
+    lacking = sorted({result.name for result in results} - set(estimates))
+    if lacking:
+        warnings.warn(
+            f"{submission} lacks {len(lacking)} of {len(results)} scenes, whose frames count as failures: "
+            f"{', '.join(lacking[:10])}{', ...' if len(lacking) > 10 else ''}",
+            stacklevel=2,
+        )
     if not any(len(result.frames) for result in results):
         raise InputError(f"{submission} has no usable pose of a scored frame; `mickey-hloc validate` says why.")
     return results

@@ -108,6 +108,8 @@ def exif_orientation(path: Path) -> int:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The open file; what goes wrong with it in the block becomes an InputError."""
+    if path.exists() and not path.is_file():  # Pillow would wait for ever for a named pipe
+        raise InputError(f"{path} is a {'folder' if path.is_dir() else 'pipe or device'}; name an image file.")
     try:
         with Image.open(path) as file:
             yield file

@@ -30,7 +30,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             raise InputError(f"'{assignment}' is not KEY=VALUE; write for example max_error_m=0.05.")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise InputError(
                 f"The value in '{assignment}' cannot be read; write a number, true, false, a word or a list."
             ) from error

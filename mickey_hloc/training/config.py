@@ -35,8 +35,12 @@ def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise InputError(f"{path} extends itself, by way of {', '.join(str(p) for p in seen)}.")
     try:
         values = yaml.safe_load(read_text(path, "configuration"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that does not exist
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path} is not valid yaml: {' '.join(str(error).split())}.") from error
+    except RecursionError as error:
+        raise InputError(f"{path} is nested too deeply to be a configuration.") from error
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise InputError(f"{path} is no configuration: it must be a mapping of names to values.")
     base = values.pop(BASE_KEY, None)

@@ -1,0 +1,72 @@
+"""What reaches the terminal: text without control sequences, whatever files are called; and how signals end a command."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any, TextIO
+
+TERMINATED = 128 + signal.SIGTERM
+
+# Control characters but newline, tab, and what progress bars need: carriage return and the cursor one line up.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|\x1b(?!\\[A)|[\ud800-\udfff]"
+)
+
+
+class Terminated(BaseException):
+    """SIGTERM asked this process to end; what is finished is kept."""
+
+
+def plain(text: str) -> str:
+    """A text with control characters written as escapes, so that a name cannot act on the terminal.
+
+    >>> plain("a\\x1b[31m\\x07.jpg")
+    'a\\\\x1b[31m\\\\x07.jpg'
+    """
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+class _PlainStream:
+    """A stream that writes ``plain`` text; everything else is the stream's."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(plain(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def plain_output(out: TextIO, err: TextIO) -> Iterator[None]:
+    """Both standard streams write plain text in the block."""
+    with redirect_stdout(_PlainStream(out)), redirect_stderr(_PlainStream(err)):  # type: ignore[type-var]
+        yield
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM raises ``Terminated`` in the block, so that locks and temporary files are removed; in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    process = os.getpid()
+
+    def end(number: int, _: object) -> None:
+        if os.getpid() != process:  # a child that was forked has nothing to remove
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
