@@ -1,4 +1,4 @@
-"""What reaches the terminal: text without control sequences, whatever files are called; and how signals end a command."""
+"""What reaches the terminal: text without control sequences, whatever files are called; how SIGTERM ends a command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TERMINATED = 128 + signal.SIGTERM
 
 # Control characters but newline, tab, and what progress bars need: carriage return and the cursor one line up.
 _CONTROLS = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|\x1b(?!\\[A)|[\ud800-\udfff]"
+    r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\x1b(?!\[A)"
 )
 
 
