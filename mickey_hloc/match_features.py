@@ -5,7 +5,6 @@ hloc itself is only needed for its own matchers.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,8 @@ from tqdm import tqdm
 from mickey_hloc.errors import InputError
 from mickey_hloc.features.base import MATCHER_KEY
 from mickey_hloc.io.features import FeatureFile
-from mickey_hloc.io.hdf5 import open_for_reading
-from mickey_hloc.io.matches import check_distinct, pair_key
-from mickey_hloc.io.origin import ORIGIN_KEY
+from mickey_hloc.io.matches import MatchFile, check_distinct, pair_key
+from mickey_hloc.io.origin import origin_values
 from mickey_hloc.io.pair_store import PairStore
 from mickey_hloc.io.pairs import Pair, read_pairs
 from mickey_hloc.io.stored_arrays import StoredArrays
@@ -186,11 +184,10 @@ def _match(matcher: Matcher, stored: StoredArrays, pair: Pair) -> dict[str, np.n
 
 
 def _origin(matcher: Matcher, stored: StoredArrays) -> dict[str, Any]:
-    told = stored.attributes.get(ORIGIN_KEY)
     return {
         "matcher": matcher.name,
         **matcher.identity(),
-        "features": json.loads(told) if isinstance(told, str) else None,
+        "features": origin_values(stored.attributes) or None,
     }
 
 
@@ -202,12 +199,11 @@ def _check_unchanged(matches: Path, pairs: Sequence[Pair], stored: StoredArrays)
     """
     if not matches.exists():
         return
-    with open_for_reading(matches, "matches file") as file:
+    with MatchFile(matches) as file:
         for pair in pairs:
-            order = next((p for p in (pair, pair[::-1]) if pair_key(*p) in file), None)
-            if order is None or not all(name in stored for name in pair):
+            if pair not in file or not all(name in stored for name in pair):
                 continue
-            if file[pair_key(*order)]["features_crc"][()].tolist() != [stored.checksum(name) for name in order]:
+            if file.features_checksums(*pair) != tuple(stored.checksum(name) for name in pair):
                 raise InputError(
                     f"{matches} was made from other features (those of {' '.join(pair)} have changed); "
                     "choose another output or overwrite it."

@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from torch import Tensor
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.checksum import arrays_crc
 from mickey_hloc.io.features import PER_KEYPOINT, image_names
-from mickey_hloc.io.hdf5 import open_for_reading, read_array
+from mickey_hloc.io.hdf5 import contains, find_group, numeric_keys, open_for_reading, read_array, read_attributes
 
 REMEMBER = 8  # images kept in memory: a reference and its queries come in a row
 
@@ -36,10 +35,10 @@ class StoredArrays:
 
     @property
     def attributes(self) -> dict[str, object]:
-        return dict(self._file.attrs)
+        return dict(read_attributes(self._file))
 
     def __contains__(self, name: str) -> bool:
-        return isinstance(self._file.get(name), h5py.Group)
+        return find_group(self._file, name) is not None
 
     def read(self, name: str) -> dict[str, Tensor]:
         """All datasets of an image as float32.
@@ -48,15 +47,16 @@ class StoredArrays:
             InputError: damaged, or without keypoints or descriptors.
         """
         if name not in self._images:
-            group = self._file.get(name)
-            if not isinstance(group, h5py.Group) or not any(isinstance(item, h5py.Dataset) for item in group.values()):
+            group = find_group(self._file, name)
+            keys = [] if group is None else numeric_keys(group)
+            if group is None or not (keys or contains(group, "keypoints")):
                 example = next(iter(image_names(self._file)), None)
                 has = "it has none at all" if example is None else f"it has names like '{example}'"
                 raise InputError(f"{self.path} has no features of image '{name}' ({has}).")
             where = f"image '{name}' in {self.path}"
             for key in ("keypoints", "descriptors", "image_size"):
                 read_array(group, key, where)
-            arrays = {key: np.asarray(read_array(group, key, where), dtype=np.float32) for key in group}
+            arrays = {key: np.asarray(read_array(group, key, where), dtype=np.float32) for key in keys}
             _check(arrays, where)
             self._images[name] = {key: torch.from_numpy(array) for key, array in arrays.items()}
             if len(self._images) > REMEMBER:
