@@ -173,7 +173,7 @@ def test_files_that_are_no_images(tmp_path, picture) -> None:
         "truncated.jpg": "truncated",
         "text.jpg": "not an image",
         "empty.png": "not an image",
-        "folder.png": "cannot be read",
+        "folder.png": "is a folder; name an image file",
     }.items():
         with pytest.raises(InputError, match=f"{name}.*{message}"):
             read_image(tmp_path / name)
