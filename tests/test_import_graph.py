@@ -23,18 +23,19 @@ LAYERS = (
     "depth",
     "solvers",
     "confidence",
+    "metric",
     "two_view",
     "visualization",
     "datasets",
     "evaluation",
-    "extract_features match_features match_images estimate_poses localize",
+    "extract_features match_features match_images estimate_poses localize scale_reconstruction",
     "hloc_plugin",
     "benchmark",
     "training",
     "cli",
 )
 LEVELS = {entry: level for level, entries in enumerate(LAYERS) for entry in entries.split()}
-MAX_ENTRIES = 27
+MAX_ENTRIES = 29
 HOSTS = {"hloc", "imcui"}
 
 
@@ -88,7 +89,12 @@ def test_only_the_plugin_knows_hloc() -> None:
 
 @pytest.mark.parametrize(
     ("entry", "allowed"),
-    [("geometry", set()), ("rooms", {"geometry"}), ("evaluation", {"errors", "geometry", "io", "datasets"})],
+    [
+        ("geometry", set()),
+        ("rooms", {"geometry"}),
+        ("evaluation", {"errors", "geometry", "io", "datasets"}),
+        ("metric", {"errors", "geometry", "io", "registry", "depth", "model"}),
+    ],
 )
 def test_the_lower_floors_know_little(arrows: list[Arrow], entry: str, allowed: set[str]) -> None:
     found = [str(a) for a in arrows if a.entries[0] == entry and a.entries[1] not in {entry, *allowed}]

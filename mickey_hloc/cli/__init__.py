@@ -23,6 +23,8 @@ COMMANDS = {
     "localize": "absolute poses of queries from their relative poses to posed references",
     "sfm": "a COLMAP model from a folder of images, through hloc",
     "localize-sfm": "absolute poses of queries against the points of a COLMAP model, through hloc",
+    "scale": "a COLMAP or hloc model in metres, from depth, known lengths or GPS",
+    "measure": "a length in a model in metres: in a photo, or between two cameras",
     "depth": "write depth maps and correspondences for other people's code",
     "benchmark": "from images to the table: Map-free, ScanNet, 7-Scenes, or a grid of methods",
     "calibrate": "what the confidence of a method means, from pairs whose truth is known",

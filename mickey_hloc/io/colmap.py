@@ -11,6 +11,7 @@ from pathlib import Path
 import pycolmap
 
 from mickey_hloc.errors import InputError
+from mickey_hloc.io.colmap_binary import check_binary_model
 from mickey_hloc.io.text import read_rows, read_text, shown
 
 PLACES = ("", "sparse", "sparse/0", "0")  # of a model in a folder that is given
@@ -50,10 +51,12 @@ def read_colmap_model(folder: Path) -> pycolmap.Reconstruction:
     model = find_colmap_model(folder)
     if model is None:
         raise InputError(f"{folder} has no COLMAP model (cameras and images, .bin or .txt).")
+    if has_binary(model):
+        check_binary_model(model)
     try:
         with _readable(model) as readable:
             return pycolmap.Reconstruction(str(readable))
-    except (ValueError, RuntimeError, IndexError, KeyError, TypeError) as error:
+    except (ValueError, RuntimeError, IndexError, KeyError, TypeError, MemoryError) as error:
         reason = _text_fault(model) or str(error)
         raise InputError(f"The COLMAP model {model} cannot be read ({reason}).") from error
 
