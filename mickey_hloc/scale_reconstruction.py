@@ -117,11 +117,12 @@ def main(
         if ply:
             found.model.export_PLY(str(inner / "points3D.ply"))
         if tum:
-            write_tum(inner / "trajectory.txt", found.model)
+            images = [found.model.images[i] for i in found.model.reg_image_ids()]
+            write_tum(inner / "trajectory.txt", {image.name: image.cam_from_world() for image in images})
         (inner / REPORT).write_text(json.dumps(report_values(found, folder), indent=1) + "\n", encoding="utf-8")
-        images = model / "images" if image_dir is None else Path(image_dir)
-        if inner != temporary and images.is_dir():
-            (temporary / "images").symlink_to(images.resolve(), target_is_directory=True)
+        photos = model / "images" if image_dir is None else Path(image_dir)
+        if inner != temporary and photos.is_dir():
+            (temporary / "images").symlink_to(photos.resolve(), target_is_directory=True)
     return found
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "sfm": "a COLMAP model from a folder of images, through hloc",
     "localize-sfm": "absolute poses of queries against the points of a COLMAP model, through hloc",
     "scale": "a COLMAP or hloc model in metres, from depth, known lengths or GPS",
+    "pose-graph": "relative poses in metres to absolute poses of all images, without points",
     "measure": "a length in a model in metres: in a photo, or between two cameras",
     "depth": "write depth maps and correspondences for other people's code",
     "benchmark": "from images to the table: Map-free, ScanNet, 7-Scenes, or a grid of methods",

@@ -16,7 +16,7 @@ from mickey_hloc.registry import parse_assignments, tables
 if TYPE_CHECKING:
     from mickey_hloc.two_view.method import Method
 
-_SLOTS = ("feature", "matcher", "depth", "solver", "accept", "scale", "measure")
+_SLOTS = ("feature", "matcher", "depth", "solver", "accept", "scale", "measure", "graph")
 
 
 def add_feature(parser: Any, default: str | None = "mickey") -> None:

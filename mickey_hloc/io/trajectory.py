@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import pycolmap
@@ -13,14 +14,13 @@ from mickey_hloc.io.poses import format_numbers
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
-def write_tum(path: Path, model: pycolmap.Reconstruction) -> Path:
-    """Write the poses of a model's images, sorted by their timestamps (see ``timestamps``)."""
-    poses = {model.images[i].name: model.images[i].cam_from_world().inverse() for i in model.reg_image_ids()}
-    times = timestamps(sorted(poses))
-    lines = [
-        f"{times[name]} {format_numbers([*pose.translation, *pose.rotation.quat])}"
-        for name, pose in sorted(poses.items(), key=lambda item: float(times[item[0]]))
-    ]
+def write_tum(path: Path, cam_from_world: Mapping[str, pycolmap.Rigid3d]) -> Path:
+    """Write the poses of images by name, sorted by their timestamps (see ``timestamps``)."""
+    times = timestamps(sorted(cam_from_world))
+    lines = []
+    for name in sorted(cam_from_world, key=lambda name: float(times[name])):
+        world_from_cam = cam_from_world[name].inverse()
+        lines.append(f"{times[name]} {format_numbers([*world_from_cam.translation, *world_from_cam.rotation.quat])}")
     with atomic_path(Path(path)) as temporary:
         temporary.write_text("\n".join(["# timestamp tx ty tz qx qy qz qw", *lines]) + "\n", encoding="utf-8")
     return Path(path)

@@ -5,5 +5,6 @@
 - ``lengths``, ``gps``: other evidence for the scale. ``evidence``: all of it together, and what contradicts.
 - ``rewriting``: the model in metres, as functions on ``pycolmap.Reconstruction`` and as files.
 - ``surface``, ``measuring``: the place of a pixel, lengths between places.
-- ``pose_graph``, ``positions``: absolute poses from metric relative poses, without points.
+- ``pose_graph``, ``positions``: absolute poses from metric relative poses, without points. ``priors``: these in bundle
+  adjustment.
 """

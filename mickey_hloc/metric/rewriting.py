@@ -15,13 +15,8 @@ import numpy as np
 import pycolmap
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.io.colmap import has_colmap_model
+from mickey_hloc.io.colmap import PLACES, find_colmap_model, has_binary
 
-LAYOUTS = (
-    "",
-    "sparse/0",
-    "sparse",
-)  # where in a project's folder the model lies; the second is 3DGS's and Nerfstudio's
 REPORT = "scale.json"  # beside the files of a model in metres
 
 
@@ -47,17 +42,17 @@ def rescale(model: pycolmap.Reconstruction, scale: float, alignment: pycolmap.Si
 
 
 def model_folder(path: Path) -> Path:
-    """Where the model lies in what was given: the folder itself, or sparse/0 or sparse in it, as 3DGS has it.
+    """Where the model lies in what was given: the folder itself, or sparse/0 in it, as 3DGS and Nerfstudio have it.
 
     Raises:
         InputError: no model in any of them.
     """
-    for inner in LAYOUTS:
-        if has_colmap_model(path / inner):
-            return path / inner
-    raise InputError(
-        f"{path} has no COLMAP model (cameras and images, .bin or .txt), neither itself nor in sparse/0 or sparse."
-    )
+    found = find_colmap_model(path)
+    if found is None:
+        raise InputError(
+            f"{path} has no COLMAP model (cameras and images, .bin or .txt), neither itself nor in sparse/0."
+        )
+    return found
 
 
 def check_output(output: Path, inputs: Path, overwrite: bool = False) -> None:
@@ -75,7 +70,7 @@ def check_output(output: Path, inputs: Path, overwrite: bool = False) -> None:
         raise InputError(f"{output} and the model {inputs} are one folder or in one another; choose another output.")
     if not output.exists():
         return
-    ours = output.is_dir() and any((output / inner / REPORT).is_file() for inner in LAYOUTS)
+    ours = output.is_dir() and any((output / inner / REPORT).is_file() for inner in PLACES)
     if not output.is_dir() or (any(output.iterdir()) and not (overwrite and ours)):
         advice = "choose another output" + (", or --overwrite it" if ours else "")
         raise InputError(f"{output} exists and is not empty; {advice}.")
@@ -123,7 +118,7 @@ def read_report(folder: Path) -> dict[str, Any] | None:
 def write_model(model: pycolmap.Reconstruction, folder: Path, like: Path) -> None:
     """Write a model into an existing or new folder, as text where the model ``like`` is text."""
     folder.mkdir(parents=True, exist_ok=True)
-    if (like / "images.bin").is_file():
+    if has_binary(like):
         model.write(str(folder))
     else:
         model.write_text(str(folder))
