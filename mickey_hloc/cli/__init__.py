@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from mickey_hloc import __version__
+from mickey_hloc.cli.help import use_everywhere
 from mickey_hloc.cli.parsing import CommandParser, check_outputs
 from mickey_hloc.cli.terminal import TERMINATED, Terminated, plain, plain_output, terminable
 from mickey_hloc.errors import MickeyHlocError
@@ -54,10 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = [_translated(a) for a in (sys.argv[1:] if argv is None else argv)]
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        if name in arguments:  # the others are only listed: loading them would import what they need
+        if (
+            name in arguments or name in os.environ.get("COMP_LINE", "").split()
+        ):  # the others are only listed: loading them would import what they need
             module = importlib.import_module(f"mickey_hloc.cli.{name.replace('-', '_')}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
+    use_everywhere(parser)
+    complete(parser)
     args = parser.parse_args(arguments)
 
     def run() -> int:
@@ -65,6 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.run(args))
 
     return run_command(run, f"mickey-hloc {args.command}")
+
+
+def complete(parser: argparse.ArgumentParser) -> None:
+    """Answer a shell that asks for completions; ``eval "$(register-python-argcomplete mickey-hloc)"`` makes it ask."""
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
 
 
 def run_command(run: Callable[[], int], name: str) -> int:

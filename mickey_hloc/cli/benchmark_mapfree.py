@@ -45,11 +45,14 @@ def run(args: argparse.Namespace) -> int:
     print(f"{found} queries have a pose, {failed} have none: {zip_path}", file=sys.stderr)
     if not data.has_truth:
         print(f"the poses of {args.split} are withheld: upload the zip to be scored", file=sys.stderr)
+        if args.paper:
+            print(format_table(paper_rows("mapfree-test"), MAPFREE_COLUMNS, args.format), end="")
         return 0
 
     scored = score(data, zip_path)
     rows = [mapfree_row(parts.name, scored), *(paper_rows("mapfree-test") if args.paper else [])]
-    write_mapfree_report(results, {"benchmark": scored}, format_table(rows, MAPFREE_COLUMNS))
+    table = format_table(rows, MAPFREE_COLUMNS)
+    write_mapfree_report(results, {"benchmark": scored}, table, {"benchmark": parts.name})
     print(format_table(rows, MAPFREE_COLUMNS, args.format), end="")
     if args.report is not None:
         pairs = of_mapfree(data.scenes, scored, read_all_poses(poses), data.track)

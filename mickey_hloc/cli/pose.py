@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mickey_hloc.cli.vocabulary import add_intrinsics, add_method, add_report, check_report, chosen_method, command_line
+from mickey_hloc.cli.vocabulary import (
+    add_intrinsics,
+    add_method,
+    add_report,
+    check_report,
+    chosen_method,
+    command_line,
+    emphasised,
+)
 from mickey_hloc.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +45,7 @@ def add_pose_arguments(parser: argparse.ArgumentParser) -> None:
     add_method(parser)
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ...; default: the GPU where there is one")
     parser.add_argument("--json", action="store_true", help="print the result as json")
+    parser.add_argument("--verbose", action="store_true", help="print inliers, scores and times too")
     parser.add_argument("--output", type=Path, metavar="DIR", help="save pictures of matches, depth and scores there")
     add_report(parser)
 
@@ -49,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     photos, image_dir = load_photos((args.reference, args.query), args.intrinsics, args.focal, exif_turn=args.exif)
     estimator = make_estimator(args, image_dir)
     result = estimator.estimate(photos[0], photos[1])
-    print(pose_as_json(result) if args.json else pose_as_text(result, photos))
+    print(pose_as_json(result) if args.json else emphasised(pose_as_text(result, photos, args.verbose)))
     save_all(args, estimator, result, photos)
     return 0 if result.pose.success else 1
 

@@ -8,8 +8,7 @@ import numpy as np
 import pycolmap
 
 from mickey_hloc import __version__
-from mickey_hloc.cli.pose_report import errors, pose_as_dict, pose_in_words
-from mickey_hloc.confidence import strength
+from mickey_hloc.cli.pose_report import pose_as_dict, pose_statement
 from mickey_hloc.two_view.result import Photo, TwoViewResult
 from mickey_hloc.visualization import Page, two_view_scene
 from mickey_hloc.visualization.two_view_pictures import Maps, draw_pictures
@@ -42,7 +41,7 @@ def pose_page(
 ) -> Page:
     """The page of one pair: the pose in words, the scene, pictures, numbers. Args: as of ``write_pose_page``."""
     names = (photos[0].name, photos[1].name)
-    page = Page(f"{names[1]} relative to {names[0]}", statement(result, names, truth), result.pose.success)
+    page = Page(f"{names[1]} relative to {names[0]}", pose_statement(result.pose, names, truth), result.pose.success)
     page.heading("In 3-D")
     page.text(
         "Metres in the frame of the first camera (cam0): x right, y down, z forward. Drag to turn, scroll or pinch to "
@@ -55,19 +54,6 @@ def pose_page(
     page.heading("Numbers")
     page.numbers(_numbers(result, truth))
     return page
-
-
-def statement(result: TwoViewResult, names: tuple[str, str], truth: pycolmap.Rigid3d | None = None) -> str:
-    """The result in words; a line each for the pose, the confidence and the truth where it is known."""
-    pose = result.pose
-    if not pose.success:
-        return f"No pose of {names[1]} relative to {names[0]}: {pose.reason}"
-    words = pose_in_words(pose).replace("cam1", names[1], 1)
-    lines = [f"Seen from {names[0]}, {words}.", f"Confidence {pose.confidence:.2f}: {strength(pose.confidence)}."]
-    if truth is not None:
-        degrees, metres = errors(pose, truth)
-        lines.append(f"Against the truth the pose is off by {degrees:.2f} degrees and {100 * metres:.1f} cm.")
-    return "\n".join(lines)
 
 
 def _scene(

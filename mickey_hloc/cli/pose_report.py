@@ -22,26 +22,46 @@ def rotation_deg(pose: RelativePose) -> float:
 RIGHT = " (right: image error below 10 % of the diagonal)"
 
 
-def pose_as_text(result: TwoViewResult, photos: tuple[Photo, Photo]) -> str:
-    """The pose as numbers and in words, or why there is none."""
-    pose = result.pose
+def pose_as_text(result: TwoViewResult, photos: tuple[Photo, Photo], verbose: bool = False) -> str:
+    """The pose in words and as numbers, or why there is none.
+
+    Args:
+        verbose: inliers, scores and times too.
+    """
+    pose, names = result.pose, (photos[0].name, photos[1].name)
     seconds = ", ".join(f"{stage} {s:.2f}" for stage, s in result.seconds.items())
-    counts = f"{pose.num_inliers} of {len(pose.correspondences)} correspondences"
+    details = [f"  seconds       {seconds}"] if verbose else []
     if not pose.success:
-        return f"No pose of {photos[1].name} relative to {photos[0].name}: {pose.reason}\n  seconds       {seconds}"
-    low, high = pose.distance_95_m
-    note = f" ({pose.note})" if pose.note else ""
+        return "\n".join([pose_statement(pose, names), *details])
+    if verbose:
+        counts = f"{pose.num_inliers} of {len(pose.correspondences)} correspondences"
+        details.insert(0, f"  score         {pose.score:.1f} soft inliers; {counts} agree")
     lines = [
-        f"Pose of {photos[1].name} (cam1) relative to {photos[0].name} (cam0), cam1_from_cam0",
+        *pose_statement(pose, names).splitlines(),
+        "",
+        f"Pose of {names[1]} (cam1) relative to {names[0]} (cam0), cam1_from_cam0",
         f"  qw qx qy qz   {' '.join(f'{q:.6f}' for q in pose.quaternion_wxyz)}",
         f"  tx ty tz (m)  {' '.join(f'{t:.4f}' for t in pose.t)}",
-        f"  in words      {pose_in_words(pose)}",
-        f"  score         {pose.score:.1f} soft inliers; {counts} agree",
-        f"  confidence    {pose.confidence:.3f}, {strength(pose.confidence)}{RIGHT}{note}",
-        f"  distance      {low:.2f} to {high:.2f} m in 95 of 100 such cases" if np.isfinite(high) else "",
-        f"  seconds       {seconds}",
+        f"  confidence    {pose.confidence:.3f}{RIGHT if verbose else ''}",
+        *details,
     ]
-    return "\n".join(line for line in lines if line)
+    return "\n".join(lines)
+
+
+def pose_statement(pose: RelativePose, names: tuple[str, str], truth: pycolmap.Rigid3d | None = None) -> str:
+    """The result in plain words: a line for the pose, one for its confidence, one for the truth where it is known."""
+    if not pose.success:
+        return f"No pose of {names[1]} relative to {names[0]}: {pose.reason}"
+    low, high = pose.distance_95_m
+    lines = [f"Seen from {names[0]}, {pose_in_words(pose).replace('cam1', names[1], 1)}."]
+    sure = strength(pose.confidence) + (f" ({pose.note})" if pose.note else "")
+    if np.isfinite(high):
+        sure += f"; the distance is {low:.2f} to {high:.2f} m in 95 of 100 such cases"
+    lines.append(f"{sure[0].upper()}{sure[1:]}.")
+    if truth is not None:
+        degrees, metres = errors(pose, truth)
+        lines.append(f"Against the truth the pose is off by {degrees:.2f} degrees and {100 * metres:.1f} cm.")
+    return "\n".join(lines)
 
 
 def pose_in_words(pose: RelativePose) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -28,9 +29,15 @@ def add_feature(parser: Any, default: str | None = "mickey") -> None:
         metavar="NAME",
         help=f"{names}, a conf of hloc's extract_features, or package.module:Class (default: mickey)",
     )
-    parser.add_argument("--weights", metavar="NAME|FILE", help="of MicKey, see `mickey-hloc weights list`")
+    parser.add_argument(
+        "--weights",
+        metavar="NAME|FILE",
+        help="of MicKey, see `mickey-hloc weights list` (default: what the feature says, else mickey)",
+    )
     parser.add_argument("--encoder", metavar="NAME|FILE", help="DINOv2 weights, for checkpoints that leave them out")
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), help="of MicKey's encoder")
+    parser.add_argument(
+        "--precision", choices=("auto", "fp32", "bf16", "fp16"), help="of MicKey's encoder (default: auto)"
+    )
 
 
 def add_exif(parser: Any) -> None:
@@ -147,6 +154,14 @@ def check_report(path: Path | None) -> None:
         raise InputError(f"--report {path}: a report is a page; give it a name that ends in .html.")
     if find_spec("plotly") is None:
         raise MissingDependencyError("Reports need plotly: pip install 'mickey-hloc[report]'.")
+
+
+def emphasised(text: str) -> str:
+    """The text with its first line in bold where a terminal shows it; plain in files, pipes, and under NO_COLOR."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb" or "NO_COLOR" in os.environ:
+        return text
+    first, rest, others = text.partition("\n")
+    return f"\033[1m{first}\033[0m{rest}{others}"
 
 
 def command_line() -> str:

@@ -59,7 +59,8 @@ def answer(
 def _estimate(
     paths: tuple[Path, Path], method: str, focal_px: float | None, max_megapixels: int, device: str | None
 ) -> tuple[str, str]:
-    from mickey_hloc.cli.pose_page import pose_page, statement
+    from mickey_hloc.cli.pose_page import pose_page
+    from mickey_hloc.cli.pose_report import pose_statement
 
     for path in paths:
         width, height = read_image_size(path)
@@ -73,7 +74,9 @@ def _estimate(
     with _TURN:
         result = TwoViewEstimator(replace(methods()[method], device=device)).estimate(*photos)
     page = pose_page(result, photos)
-    return statement(result, (photos[0].name, photos[1].name)), FRAME.format(html.escape(page.as_html(), quote=True))
+    return pose_statement(result.pose, (photos[0].name, photos[1].name)), FRAME.format(
+        html.escape(page.as_html(), quote=True)
+    )
 
 
 def _without_folders(message: str, *files: str | None) -> str:

@@ -32,7 +32,7 @@ def save_precision_recall(path: Path, panels: Mapping[str, Mapping[str, Curve]])
             axes.plot(recall[-1:], precision[-1:], "o", color=axes.lines[-1].get_color(), markersize=4)
         axes.set(title=title, xlabel="recall: share of frames kept", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
         axes.grid(alpha=0.3)
-        axes.legend(title="method: AUC", loc="best")
+        axes.legend(title="method: area under the curve", loc="lower left", fontsize=8)
     with atomic_path(Path(path)) as temporary:
         figure.savefig(temporary, dpi=120, format="png", metadata={"Software": None})
     return Path(path)

@@ -96,7 +96,9 @@ def frame_rows(results: Sequence[SceneResult]) -> list[Row]:
     ]
 
 
-def write_mapfree_report(folder: Path, by_label: Mapping[str, Sequence[SceneResult]], table: str) -> list[Path]:
+def write_mapfree_report(
+    folder: Path, by_label: Mapping[str, Sequence[SceneResult]], table: str, legend: Mapping[str, str] | None = None
+) -> list[Path]:
     """Write a folder of results.
 
     Per label ``<label>.json`` (the benchmark's numbers under its own names), ``<label>.scenes.csv`` and
@@ -104,6 +106,7 @@ def write_mapfree_report(folder: Path, by_label: Mapping[str, Sequence[SceneResu
 
     Args:
         table: the finished table.
+        legend: what curves are called, by label; default: the labels.
 
     Returns:
         What was written.
@@ -115,9 +118,9 @@ def write_mapfree_report(folder: Path, by_label: Mapping[str, Sequence[SceneResu
             write_text(folder / f"{label}.scenes.csv", format_table(scene_rows(results), SCENE_COLUMNS, "csv")),
             write_text(folder / f"{label}.frames.csv", format_table(frame_rows(results), FRAME_COLUMNS, "csv")),
         ]
-    panels = {}
+    panels, names = {}, legend or {}
     for title, criterion in (("VCRE < 90 px", "vcre_accepted"), ("pose < 25 cm, 5 deg", "pose_accepted")):
-        panels[title] = {label: _curve(results, criterion) for label, results in by_label.items()}
+        panels[title] = {names.get(label, label): _curve(results, criterion) for label, results in by_label.items()}
     written.append(save_precision_recall(folder / "precision_recall.png", panels))
     written.append(write_text(folder / "table.txt", table))
     return written

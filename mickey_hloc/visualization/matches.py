@@ -35,6 +35,7 @@ def draw_matches(
     limits: tuple[float, float] | None = None,
     max_lines: int = 300,
     colors: np.ndarray | None = None,
+    noun: str = "matches",
 ) -> np.ndarray:
     """Draw matches as lines: inliers coloured, outliers thin and grey beneath them.
 
@@ -48,6 +49,7 @@ def draw_matches(
         value_label: what the values are, with unit, beside the colour bar.
         limits: values at the ends of the colour scale; default: the 2nd and 98th percentile of the inliers' values.
         colors: (M, 2, 3) uint8, of each match's two ends, instead of values; its line is grey.
+        noun: what the note below calls them all.
         max_lines: of more inliers (or outliers) an even choice of as many is drawn, and the note below says so.
 
     Returns:
@@ -89,7 +91,7 @@ def draw_matches(
         style: dict[str, Any] = {"edgecolors": "#000000", "linewidths": 0.5, "zorder": 3}
         axes.scatter(dots[:, 0], dots[:, 1], s=13 if colors is None else 26, c=dot_colors[good].reshape(-1, 3), **style)
 
-    note = _note(inliers, len(good), len(bad))
+    note = _note(inliers, len(good), len(bad), noun)
     if values is not None and not np.isfinite(values[good]).all():
         note += "; grey: value unknown"
     return render(picture, draw, title, scale, note)
@@ -124,9 +126,9 @@ def _thin(index: np.ndarray, most: int) -> np.ndarray:
     return index[np.linspace(0, len(index) - 1, most).round().astype(np.int64)]
 
 
-def _note(inliers: np.ndarray, drawn_inliers: int, drawn_outliers: int) -> str:
+def _note(inliers: np.ndarray, drawn_inliers: int, drawn_outliers: int, noun: str) -> str:
     count, total = int(inliers.sum()), len(inliers)
-    text = f"{count} inliers" if count == total else f"{count} inliers of {total} matches"
+    text = f"{count} inliers" if count == total else f"{count} inliers of {total} {noun}"
     if drawn_inliers < count or drawn_outliers < total - count:
         text += f"; drawn: {drawn_inliers} inliers, {drawn_outliers} others"
     return text

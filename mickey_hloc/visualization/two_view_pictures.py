@@ -17,6 +17,8 @@ from mickey_hloc.visualization.files import save_image
 from mickey_hloc.visualization.maps import draw_depth_map, draw_score_map
 from mickey_hloc.visualization.matches import draw_matches
 
+# The probabilistic solver draws a set that holds every likely partner of a keypoint; most are wrong by construction.
+DRAWN = "drawn correspondences (several partners of each keypoint)"
 Maps = Sequence[torch.Tensor | None]
 Images = tuple[np.ndarray, np.ndarray]
 
@@ -72,6 +74,7 @@ def matches_picture(pose: RelativePose, problem: PoseProblem, images: Images, ti
         pose.inliers,
         values=problem.view0.depths.numpy()[first],
         title=title or _title(pose),
+        noun="matches" if len(set(first.tolist())) == len(first) else DRAWN,
     )
 
 

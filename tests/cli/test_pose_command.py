@@ -46,8 +46,18 @@ def refused(capsys, arguments) -> str:
 def test_text_and_pictures(room, capsys, tmp_path) -> None:
     assert main(arguments(room, "--out", str(tmp_path / "out"))) == 0
     printed = capsys.readouterr().out
-    for word in ("qw qx qy qz", "tx ty tz (m)", "degrees", "score", "confidence", "seconds"):
+    first = printed.splitlines()[0]
+    assert first.startswith("Seen from reference.png, query.png stands ")
+    assert "degrees" in first
+    for word in ("qw qx qy qz", "tx ty tz (m)", "of 100 such poses are right", "confidence"):
         assert word in printed
+    assert "soft inliers" not in printed
+    assert "seconds" not in printed
+    assert "\033" not in printed
+    assert main(arguments(room, "--verbose")) == 0
+    verbose = capsys.readouterr().out
+    for word in ("soft inliers", "correspondences agree", "seconds", "image error below 10 %"):
+        assert word in verbose
     for name in ("matches", "depth0", "depth1", "scores0", "scores1"):
         assert np.asarray(Image.open(tmp_path / "out" / f"{name}.png")).std() > 1
 
