@@ -123,6 +123,17 @@ def test_every_package_that_is_imported_is_a_dependency_or_in_an_extra(pyproject
     assert not missing
 
 
+def test_ci_resolves_every_extra_and_the_container_runs_the_readmes_commands(pyproject: dict[str, Any]) -> None:
+    jobs = read_yaml(".github/workflows/ci.yml")["jobs"]
+    assert set(jobs["extras"]["strategy"]["matrix"]["extra"]) == set(pyproject["project"]["optional-dependencies"])
+    container = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command in ("make demo", "make test"):
+        assert re.search(rf"^{command} ", readme, re.MULTILINE)
+        assert command in container
+    assert 'CMD ["make", "demo"]' in container
+
+
 def test_ci_and_hooks_run_what_exists(pyproject: dict[str, Any]) -> None:
     jobs = read_yaml(".github/workflows/ci.yml")["jobs"]
     steps = [step for job in jobs.values() for step in job["steps"]]
