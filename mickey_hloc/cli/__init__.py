@@ -1,5 +1,6 @@
 """``mickey-hloc <command>``: each command lives in its own file of this package."""
 
+import argparse
 import importlib
 import os
 import sys

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mickey_hloc.cli.pose import add_pose_arguments, load_photos, make_estimator, save_all
-from mickey_hloc.cli.vocabulary import check_report, emphasised
+from mickey_hloc.cli.vocabulary import check_report
 from mickey_hloc.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(pose_as_json(result))
     else:
-        print(emphasised(pose_as_text(result, photos, args.verbose)))
+        print(pose_as_text(result, photos, args.verbose))
         print(truth_as_text(result.pose, truth))
     save_all(args, estimator, result, photos, truth)
     chosen = {key: getattr(args, key) for key in ("feature", "matcher", "depth", "solver", "weights")}

@@ -16,7 +16,6 @@ from mickey_hloc.cli.vocabulary import (
     check_report,
     chosen_method,
     command_line,
-    emphasised,
 )
 from mickey_hloc.errors import InputError
 
@@ -58,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     photos, image_dir = load_photos((args.reference, args.query), args.intrinsics, args.focal, exif_turn=args.exif)
     estimator = make_estimator(args, image_dir)
     result = estimator.estimate(photos[0], photos[1])
-    print(pose_as_json(result) if args.json else emphasised(pose_as_text(result, photos, args.verbose)))
+    print(pose_as_json(result) if args.json else pose_as_text(result, photos, args.verbose))
     save_all(args, estimator, result, photos)
     return 0 if result.pose.success else 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -154,14 +153,6 @@ def check_report(path: Path | None) -> None:
         raise InputError(f"--report {path}: a report is a page; give it a name that ends in .html.")
     if find_spec("plotly") is None:
         raise MissingDependencyError("Reports need plotly: pip install 'mickey-hloc[report]'.")
-
-
-def emphasised(text: str) -> str:
-    """The text with its first line in bold where a terminal shows it; plain in files, pipes, and under NO_COLOR."""
-    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb" or "NO_COLOR" in os.environ:
-        return text
-    first, rest, others = text.partition("\n")
-    return f"\033[1m{first}\033[0m{rest}{others}"
 
 
 def command_line() -> str:
