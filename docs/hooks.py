@@ -27,6 +27,13 @@ PICTURES = {
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
+def on_config(config: Any) -> Any:
+    """Pages that the navigation of mkdocs.yml does not list come last in it, under their own titles."""
+    listed = str(config.nav)
+    config.nav += [page.name for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in listed]
+    return config
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages and the pictures they show."""
     from mkdocs.structure.files import File

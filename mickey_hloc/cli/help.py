@@ -20,9 +20,14 @@ class Help(argparse.HelpFormatter):
         return f"{text} (default: {value})".strip()
 
 
+class RawHelp(Help, argparse.RawDescriptionHelpFormatter):
+    """The same, for parsers whose description and examples keep their lines."""
+
+
 def use_everywhere(parser: argparse.ArgumentParser) -> None:
     """Give a parser and all parsers below it this help."""
-    parser.formatter_class = Help
+    raw = issubclass(parser.formatter_class, argparse.RawDescriptionHelpFormatter)
+    parser.formatter_class = RawHelp if raw else Help
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for below in action.choices.values():

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mickey_hloc.cli.vocabulary import add_depth, add_exif, add_options, add_output, slot_options
+from mickey_hloc.cli.vocabulary import (
+    add_depth,
+    add_exif,
+    add_options,
+    add_output,
+    add_report,
+    check_report,
+    command_line,
+    slot_options,
+)
 
 if TYPE_CHECKING:
     from mickey_hloc.scale_reconstruction import Evidence, ScaledModel
@@ -30,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tum", action="store_true", help="write trajectory.txt as well, as evo reads it")
     parser.add_argument("--ply", action="store_true", help="write points3D.ply as well")
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier run wrote there")
+    add_report(parser)
 
 
 def add_evidence(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit status 0, or 1 where the evidence is too weak and nothing was written."""
     from mickey_hloc import scale_reconstruction
 
+    check_report(args.report)
     images = args.images
     if images is None and (args.model / "images").is_dir():
         images = args.model / "images"
@@ -101,7 +113,12 @@ def run(args: argparse.Namespace) -> int:
         ply=args.ply,
         tum=args.tum,
     )
-    return report(found, args.output)
+    status = report(found, args.output)
+    if args.report is not None:
+        from mickey_hloc.cli.model_page import write_scale_page
+
+        print(f"report: {write_scale_page(args.report, found, images, command_line())}", file=sys.stderr)
+    return status
 
 
 def chosen_evidence(args: argparse.Namespace) -> Evidence:

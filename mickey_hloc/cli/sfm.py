@@ -6,6 +6,7 @@ images -> pairs -> features -> matches -> COLMAP model. A step whose output file
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from mickey_hloc.cli.vocabulary import (
     add_matcher,
     add_options,
     add_output,
+    add_report,
+    check_report,
+    command_line,
     slot_options,
 )
 from mickey_hloc.errors import InputError
@@ -40,9 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--num-matched", type=int, default=20, help="with a retrieval conf: how many similar images")
     parser.add_argument("--overlap", type=int, default=10, help="with sequential: how many of the next images")
-    parser.add_argument("--camera-mode", default="AUTO", choices=CAMERA_MODES)
+    parser.add_argument("--camera-mode", default="AUTO", choices=CAMERA_MODES, help="which images share a camera")
     parser.add_argument("--camera-model", help="of COLMAP, e.g. PINHOLE; default: SIMPLE_RADIAL")
     parser.add_argument("--camera-params", help="its parameters, e.g. 525,525,320,240, kept; default: EXIF, refined")
+    add_report(parser)
 
 
 def add_matching_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         reconstruct,
     )
 
+    check_report(args.report)
     hloc = register(args.hloc)
     import_step(hloc, "reconstruction")  # a package that it lacks shows here
     camera_options = _camera_options(args)
@@ -113,7 +119,13 @@ def run(args: argparse.Namespace) -> int:
         image_options=camera_options,
         mapper_options=_fixed_camera() if args.camera_params else None,
     )
-    return report(model, len(names), sfm_dir)
+    status = report(model, len(names), sfm_dir)
+    if args.report is not None:
+        from mickey_hloc.cli.model_page import write_sfm_page
+
+        page = write_sfm_page(args.report, model, len(names), args.images, command_line())
+        print(f"report: {page}", file=sys.stderr)
+    return status
 
 
 def report(model: pycolmap.Reconstruction | None, num_images: int, sfm_dir: Path) -> int:

@@ -56,10 +56,12 @@ def draw_scene(
     title: str = "",
     links: Sequence[SceneLinks] = (),
     colors_label: str = "photo",
+    show_legend: bool = True,
 ) -> Any:
     """A plotly figure of cameras (as pyramids of their field of view), points and lines, axes in metres.
 
     Args:
+        show_legend: False where there are too many cameras to list.
         colors_label: the button that shows the points' own colours, where they have alternatives.
 
     Returns:
@@ -89,6 +91,7 @@ def draw_scene(
         margin={"l": 0, "r": 0, "b": 0, "t": 36 if title else 0},
         legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"},
         paper_bgcolor=CLEAR,
+        showlegend=show_legend,
         font={"color": "#808080"},
         updatemenus=_buttons(points, colors_label),
     )
