@@ -6,7 +6,7 @@ What users import from here is loaded when first asked for, so that ``import mic
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from mickey_hloc.datasets.example import load_example as load_example
