@@ -7,7 +7,6 @@ metres. In val and test the reference ``seq0/frame_00000.jpg`` is the world, and
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import pycolmap
 from mickey_hloc.datasets.tracks import Track
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.intrinsics import Intrinsics, read_intrinsics
+from mickey_hloc.io.npz import read_npz
 from mickey_hloc.io.poses import read_absolute_poses
 
 REFERENCE = "seq0/frame_00000.jpg"
@@ -134,12 +134,11 @@ def read_overlaps(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         InputError: no such file, or not these arrays.
     """
+    if not path.exists():
+        raise InputError(f"No overlap file {path}; only training scenes have one.")
     try:
-        with np.load(path) as file:  # never unpickles
-            indices, overlaps = file["idxs"], file["overlaps"]
-    except FileNotFoundError:
-        raise InputError(f"No overlap file {path}; only training scenes have one.") from None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        indices, overlaps = (read_npz(path, key, "file of overlaps") for key in ("idxs", "overlaps"))
+    except InputError as error:
         raise InputError(f"{path} is not a file of overlaps ({error}); it has arrays 'idxs' and 'overlaps'.") from error
     if indices.ndim != 2 or indices.shape[1] != 4 or overlaps.shape != indices.shape[:1]:
         raise InputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from torch import Tensor
 from mickey_hloc.depth.base import as_metres
 from mickey_hloc.depth.dense import MAX_PIXELS, DenseDepthSource, DenseOptions, check_resolution, require_positive
 from mickey_hloc.errors import InputError
+from mickey_hloc.io.npz import npz_keys, read_npz
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,13 @@ class NpzDepth(DenseDepthSource):
         if not self.argument:
             raise self._needs_argument()
         self.path = Path(self.argument)
-        with self._open() as file:
-            self._keys = set(file.files)
+        self._keys = set(npz_keys(self.path, "depth file"))
 
     def _load_map(self, image_name: str, image_size: tuple[int, int]) -> Tensor:
         key = next((name for name in frame_keys(image_name) if name in self._keys), None)
         if key is None:
             raise InputError(f"{self.path} has no depth for image '{image_name}'; it has {self._example()}.")
-        try:
-            with self._open() as file:
-                values = file[key]
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise InputError(f"{self.path}: the array '{key}' cannot be read ({error}).") from error
-        values = np.squeeze(values)
+        values = np.squeeze(read_npz(self.path, key, "depth file"))
         if values.ndim != 2 or values.dtype.kind not in "iuf" or not 0 < values.size <= MAX_PIXELS:
             raise InputError(
                 f"{self.path}: the array '{key}' is {values.dtype} of shape {values.shape}, wanted numbers, H x W."
@@ -66,17 +60,6 @@ class NpzDepth(DenseDepthSource):
         depth_map = as_metres(values.astype(np.float64) * unit)
         check_resolution(f"{self.path}: the array '{key}'", depth_map, image_size)
         return depth_map
-
-    def _open(self) -> Any:
-        try:
-            file = np.load(self.path, allow_pickle=False)
-        except FileNotFoundError:
-            raise InputError(f"No depth file {self.path}.") from None
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{self.path} is not a readable npz file ({error}).") from error
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise InputError(f"{self.path} is a single array, not an npz file keyed by frame.")
-        return file
 
     def _example(self) -> str:
         return f"{len(self._keys)} frames, such as '{min(self._keys)}'" if self._keys else "no frames at all"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.matches import MatchFile
+from mickey_hloc.io.npz import read_npz
 from mickey_hloc.io.poses import read_absolute_poses
 
 REFERENCE = "seq0/frame_00000.jpg"
@@ -43,12 +43,11 @@ def read_correspondences(path: Path) -> list[np.ndarray]:
         InputError: no such file, or not such an array.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            padded = file["correspondences"]
-    except FileNotFoundError:
-        raise InputError(f"No correspondence file {path}.") from None
-    except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is not a correspondence file: an npz with the array 'correspondences'.") from error
+        padded = read_npz(Path(path), "correspondences", "correspondence file")
+    except InputError as error:
+        if not Path(path).exists():
+            raise
+        raise InputError(f"{path} is not a correspondence file, an npz with 'correspondences': {error}") from error
     if padded.ndim != 3 or padded.shape[2] != 4 or padded.dtype.kind != "f":
         raise InputError(f"{path}: 'correspondences' is {padded.dtype} of shape {padded.shape}, wanted P x M x 4.")
     return [block[np.isfinite(block).all(axis=1)].astype(np.float32) for block in padded]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any, Literal
 
 from mickey_hloc.datasets.pair_sources import PairSource, make_source
 from mickey_hloc.errors import InputError
 from mickey_hloc.model.mickey import MicKeyOptions
+from mickey_hloc.registry import require
 from mickey_hloc.rooms.augment import AugmentOptions
 from mickey_hloc.solvers import Solver, get_solver
 from mickey_hloc.training.alignment import AlignmentOptions
@@ -87,6 +90,14 @@ class OptimizerOptions:
     matching_factor: float = 1.0
     encoder_factor: float = 1.0
 
+    def __post_init__(self) -> None:
+        for name in ("lr", "eps"):
+            require(self, name, 0 < getattr(self, name) < math.inf, "a positive number")
+        for name in ("weight_decay", "clip_norm", "matching_factor", "encoder_factor"):
+            require(self, name, 0 <= getattr(self, name) < math.inf, "0 or a positive number")
+        require(self, "warmup_steps", self.warmup_steps >= 0, "0 or more")
+        require(self, "end_share", 0 <= self.end_share <= 1, "in [0, 1]")
+
 
 @dataclass(frozen=True)
 class ValidationOptions:
@@ -112,6 +123,10 @@ class ValidationOptions:
     def __post_init__(self) -> None:
         if self.best is not None and self.best not in FIGURES:
             raise InputError(f"validation.best must be one of {', '.join(FIGURES)}, got {self.best!r}.")
+        for name in ("vcre_share", "pose_m", "pose_deg"):
+            require(self, name, getattr(self, name) > 0, "positive")
+        require(self, "pictures", self.pictures >= 0, "0 or more")
+        require(self, "every_epochs", self.every_epochs >= 1, "at least 1")
 
     @property
     def best_mode(self) -> str:
@@ -154,6 +169,12 @@ class TrainerOptions:
     keep_epochs: int = 0
     threads: int = 0
 
+    def __post_init__(self) -> None:
+        for name in ("max_epochs", "num_nodes", "accumulate", "log_every_steps"):
+            require(self, name, getattr(self, name) >= 1, "at least 1")
+        for name in ("keep_epochs", "threads"):
+            require(self, name, 0 <= getattr(self, name) < 2**31, "0 or more")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -193,3 +214,10 @@ class TrainConfig:
     export_pool: int = 1
     output: str = "runs"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        parts = PurePath(self.name).parts
+        plain = bool(parts) and not PurePath(self.name).is_absolute() and ".." not in parts and "\0" not in self.name
+        require(self, "name", plain, "the name of a folder inside output, without '..'")
+        require(self, "seed", 0 <= self.seed < 2**32, "at least 0 and below 2^32")
+        require(self, "export_pool", self.export_pool >= 1, "at least 1")

@@ -12,6 +12,7 @@ import lightning
 import torch
 import yaml
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import atomic_path
@@ -26,6 +27,7 @@ from mickey_hloc.training.export import export, suitable_solver
 from mickey_hloc.training.initial_weights import load_encoder, load_heads
 from mickey_hloc.training.lightning import PoseTraining
 from mickey_hloc.training.options import TrainConfig
+from mickey_hloc.training.resuming import sole_training, vet_checkpoint
 
 # What may change between a start and a resume: it does not change what is learned.
 _FREE = ("output", "validation", "data.workers", "data.cache", "data.val")
@@ -60,6 +62,11 @@ def train(values: Mapping[str, Any]) -> RunResult:
     """
     config = make_options(TrainConfig, values, "")
     folder = Path(config.output) / config.name
+    with sole_training(folder):
+        return _train(config, values, folder)
+
+
+def _train(config: TrainConfig, values: Mapping[str, Any], folder: Path) -> RunResult:
     last = folder / "checkpoints" / "last.ckpt"
     _hold_config(folder / "config.yaml", values, resumes=last.is_file())
     if config.export_pool > 1 and config.model.encoder != "convolutional":
@@ -71,6 +78,8 @@ def train(values: Mapping[str, Any]) -> RunResult:
     data = PairData(config.data, model, config.seed)
     task = PoseTraining(config, model)
     trainer = make_trainer(config, folder)
+    if last.is_file():
+        vet_checkpoint(last, task.state_dict())
     trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None)
     figures = {k.removeprefix("val/"): float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
     exported = folder / "model.safetensors"
@@ -104,7 +113,11 @@ def build_model(config: TrainConfig) -> MicKey:
 
 
 def make_trainer(config: TrainConfig, folder: Path, **changes: Any) -> lightning.Trainer:
-    """Lightning's trainer; ``changes`` override what it is told."""
+    """Lightning's trainer; ``changes`` override what it is told.
+
+    Raises:
+        InputError: Lightning does not know a value, or this machine does not have what it asks for.
+    """
     o = config.trainer
     told: dict[str, Any] = {
         "max_epochs": o.max_epochs,
@@ -125,7 +138,12 @@ def make_trainer(config: TrainConfig, folder: Path, **changes: Any) -> lightning
         "callbacks": make_callbacks(config, folder / "checkpoints"),
         "enable_progress_bar": sys.stderr.isatty(),
     }
-    return lightning.Trainer(**{**told, **changes})
+    try:
+        return lightning.Trainer(**{**told, **changes})
+    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
+        names = "accelerator, devices, num_nodes, strategy, precision"
+        told_by = " ".join(str(error).split())[:300].rstrip(".")
+        raise InputError(f"The trainer cannot run with these values of {names}: {told_by}.") from error
 
 
 def _hold_config(path: Path, values: Mapping[str, Any], resumes: bool) -> None:
