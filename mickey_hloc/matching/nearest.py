@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mickey_hloc.matching.base import Matcher, MatcherOptions, StoredFeatures
+from mickey_hloc.errors import InputError
+from mickey_hloc.matching.base import ROUNDING, Matcher, MatcherOptions, StoredFeatures
 from mickey_hloc.model.device import default_device
 from mickey_hloc.model.matching import match_with_ratio_test, mutual_nearest_neighbours
 from mickey_hloc.registry import require
@@ -39,6 +40,11 @@ class NearestNeighbourMatcher(Matcher):
             matches, scores = mutual_nearest_neighbours(descriptors0.T @ descriptors1)
         else:
             matches, scores = match_with_ratio_test(descriptors0, descriptors1, self.options.max_ratio)
+        if len(scores) and not float(scores.max()) <= 1 + ROUNDING:
+            raise InputError(
+                f"The matcher {self.name} is for descriptors of unit length, and these are longer: normalise them, or "
+                "choose another matcher."
+            )
         n0 = descriptors0.shape[1]
         matches, scores = matches.cpu(), scores.float().cpu()
         matches0, scores0 = torch.full((n0,), -1, dtype=torch.int64), torch.zeros(n0)

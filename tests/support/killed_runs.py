@@ -1,101 +1,53 @@
-"""Run both steps again and again, killing them with SIGKILL at random moments, then once to the end.
+"""Run every step again and again, ending it by a signal at random moments, then once to the end.
 
-    python killed_runs.py FOLDER KILLS SEED
+    python -m support.killed_runs FOLDER KILLS SEED [SIGNAL [STEP ...]]
 
-Each run is a process of its own, forked from this one so that the imports are paid once. After every kill the output is
-opened and compared with that of an undisturbed run. Prints json: for every step and kill how much was stored, and
-whether the final file is the undisturbed one, byte by byte.
+After every kill the output is opened and compared with that of an undisturbed run. Prints json: for every step and kill
+how much was stored, how the runs ended, and whether the final file is the undisturbed one, byte by byte.
 """
 
 import json
-import os
 import random
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import h5py
-
-from mickey_hloc import estimate_poses, extract_features
-from mickey_hloc.io.features import FeatureFile
-from mickey_hloc.io.poses import read_poses
-from support.posed_scenes import make_scene, write_images
+from support.step_runs import STEPS, Step, content, left_beside, prepare, run_in_child, stored
 
 
-def extraction(folder: Path, kills: int) -> tuple[Callable[[Path], object], str]:
-    images = folder / "images"
-    write_images(images, [(160, 120), (120, 160)] * (4 * kills))
-    conf = extract_features.get_conf("sift")
-    return lambda path: extract_features.extract(conf, images, path, batch_size=1, progress=False), "feats.h5"
-
-
-def estimation(folder: Path, kills: int) -> tuple[Callable[[Path], object], str]:
-    scene = make_scene(folder / "scene", num_images=6 * kills)
-    conf = estimate_poses.get_conf("procrustes")
-    files = (scene.pairs, scene.features, scene.intrinsics, scene.matches)
-    return lambda path: estimate_poses.main(conf, *files, output=path, batch_size=1, progress=False), "poses.txt"
-
-
-def run_in_child(step: Callable[[Path], object], path: Path, kill_after_s: float | None) -> bool:
-    """Whether the child was killed before it ended."""
-    child = os.fork()
-    if child == 0:
-        step(path)
-        os._exit(0)
-    if kill_after_s is not None:
-        time.sleep(kill_after_s)
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0:
-        raise SystemExit(f"the run failed with status {os.WEXITSTATUS(status)}")
-    return os.WIFSIGNALED(status)
-
-
-def content(path: Path) -> dict:
-    """What an output holds, by image or pair; an unreadable file raises."""
-    if not path.exists():
-        return {}
-    if path.suffix == ".txt":
-        return {pair: pose.quaternion_wxyz.tolist() for pair, pose in read_poses(path).items()}
-    with h5py.File(path) as file:
-        return {n: {k: v[()].tobytes() for k, v in file[n].items()} for n in FeatureFile(path).names()}
-
-
-def stored(path: Path) -> int:
-    """How much is safe, in the output and in what lies beside it while it is written."""
-    parts = path.with_name(path.name + ".parts").glob("*.h5")
-    names = set(content(path)).union(*(content(part) for part in parts))
-    journal = path.with_name(path.name + ".journal")
-    lines = journal.read_bytes().splitlines() if journal.exists() else []
-    return len(names) + sum(not line.startswith(b"#") for line in lines)
-
-
-def kill_often(step: Callable[[Path], object], name: str, folder: Path, kills: int, draw: random.Random) -> dict:
+def kill_often(step: Step, name: str, folder: Path, kills: int, draw: random.Random, sent: int) -> dict:
     start = time.monotonic()
-    run_in_child(step, folder / "undisturbed" / name, None)
+    first = run_in_child(step, folder / "undisturbed" / name)
+    assert first.status == 0, first.said
     duration_s = time.monotonic() - start
     whole = content(folder / "undisturbed" / name)
     path = folder / "killed" / name
-    done, killed = [], 0
+    done, ended, said = [], [], set()
     for _ in range(kills):
         # Short enough that the work is not over before the last kill.
-        killed += run_in_child(step, path, draw.uniform(0, 1.2 * duration_s / kills))
+        run = run_in_child(step, path, sent, draw.uniform(0, 1.2 * duration_s / kills))
         found = content(path)
         assert all(whole[key] == value for key, value in found.items()), "an output differs from the undisturbed one"
         done.append(stored(path))
-    run_in_child(step, path, None)
+        ended.append(run.status)
+        said.add(run.said)
+    last = run_in_child(step, path)
+    assert last.status == 0, last.said
     same = path.read_bytes() == (folder / "undisturbed" / name).read_bytes()
-    left = sorted(p.name for p in path.parent.iterdir() if p.name != path.name)
-    return {"killed": killed, "stored": done, "of": len(whole), "same_bytes": same, "left_behind": left}
+    outcome = {"ended": ended, "said": sorted(said), "stored": done, "of": len(whole)}
+    return outcome | {"same_bytes": same, "left_behind": left_beside(path)}
 
 
 def main() -> None:
     folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    sent = signal.Signals[sys.argv[4] if len(sys.argv) > 4 else "SIGKILL"]
     draw = random.Random(seed)
-    steps = {"extract": extraction(folder, kills), "poses": estimation(folder, kills)}
-    print(json.dumps({key: kill_often(*step, folder / key, kills, draw) for key, step in steps.items()}))
+    results = {}
+    for step_name in sys.argv[5:] or STEPS:
+        step, name = prepare(step_name, folder / step_name, kills)
+        results[step_name] = kill_often(step, name, folder / step_name, kills, draw, sent)
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

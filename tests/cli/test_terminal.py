@@ -1,0 +1,128 @@
+"""What a user sees: the word that was meant, outputs checked before the work, names without effect on the terminal."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from mickey_hloc.cli import main, run_command
+from mickey_hloc.cli.terminal import plain
+from mickey_hloc.errors import InputError
+from mickey_hloc.io.files import check_writable, temporary_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usage", "meant"),
+    [
+        (["match", "pairs.txt", "--features", "f.h5", "--output", "m.h5", "--matchr=nn"], "match", "--matcher"),
+        (["localize", "p.txt", "--references", "r", "--output", "o.txt", "--min-inlier-count", "3"], "localize", ""),
+        (["mtach"], "", "match"),
+        (["evaluate", "mapfre"], "evaluate", "mapfree"),
+    ],
+)
+def test_a_typo_names_what_was_meant(capsys: pytest.CaptureFixture[str], arguments, usage: str, meant: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"usage: mickey-hloc {usage}".rstrip())
+    assert not meant or f"did you mean {meant}?" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "is_file", "message"),
+    [
+        ("folder", True, "is a folder; name a file"),
+        ("file", False, "is a file; name a folder"),
+        ("file/out.h5", True, "is a file"),
+        ("file/a/b/out", False, "is a file"),
+        ("x" * 300, True, ""),
+    ],
+)
+def test_places_that_cannot_be_written_are_refused(tmp_path: Path, name: str, is_file: bool, message: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    if message:
+        with pytest.raises(InputError, match=message):
+            check_writable(tmp_path / name, is_file)
+    check_writable(tmp_path / "new" / "out.h5", True)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_output_is_checked_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    arguments = ["localize", "absent.txt", "--references", "absent", "--output", str(tmp_path / "file" / "out.txt")]
+    assert main(arguments) == 2
+    assert "--output" in capsys.readouterr().err
+
+
+def test_names_cannot_act_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a\x1b]0;owned\x07\x9b31m\u202e\udcff.jpg"
+
+    def fail() -> int:
+        print(name)
+        print(f"progress\r\x1b[A{name}", file=sys.stderr)
+        raise InputError(f"{name} is no image.")
+
+    assert run_command(fail, "mickey-hloc") == 2
+    out, err = capsys.readouterr()
+    for text in (out, err.replace("\x1b[A", "")):
+        assert not {"\x1b", "\x07", "\x9b", "\u202e", "\udcff"} & set(text)
+        assert "a\\x1b]0;owned\\x07" in text
+    assert plain("plain, ünï\n") == "plain, ünï\n"
+
+
+def test_sigterm_ends_quietly(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    cleaned = []
+
+    def work() -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        finally:
+            cleaned.append(True)
+        return 0
+
+    assert run_command(work, "mickey-hloc") == 143
+    assert cleaned
+    assert capsys.readouterr().err == ""
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_leftovers_of_killed_runs_are_removed(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    dead, running, other = (tmp_path / f".poses.txt.{n}.tmp" for n in (child, os.getppid(), 10**12))
+    others_file = tmp_path / f".other.txt.{child}.tmp"
+    for file in (dead, running, other, others_file):
+        file.touch()
+    assert temporary_path(tmp_path / "poses.txt") == tmp_path / f".poses.txt.{os.getpid()}.tmp"
+    assert not dead.exists()
+    assert not other.exists()  # no process has such a number
+    assert running.exists()
+    assert others_file.exists()
+
+
+def test_yaml_that_is_nested_too_deeply_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("lightning")
+    pytest.importorskip("tensorboard")
+    config = tmp_path / "deep.yaml"
+    config.write_text("a: " + "[" * 3000 + "]" * 3000)
+    assert main(["train", str(config)]) == 2
+    assert "nested too deeply" in capsys.readouterr().err
+    assert main(["train", str(config), "--set", "a=" + "[" * 3000 + "]" * 3000]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_folder_or_a_pipe_instead_of_a_photo_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe = tmp_path / "pipe.jpg"
+    os.mkfifo(pipe)
+    assert main(["pose", str(tmp_path), str(pipe), "--focal", "500"]) == 2
+    assert "is a folder; name an image file" in capsys.readouterr().err
+    assert main(["pose", str(pipe), str(pipe), "--focal", "500"]) == 2
+    assert "is a pipe or device" in capsys.readouterr().err

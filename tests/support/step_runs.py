@@ -1,0 +1,162 @@
+"""The steps that write, each ready to run in a process forked from this one, so that the imports are paid once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+from mickey_hloc import estimate_poses, extract_features, localize, match_features
+from mickey_hloc.cli import run_command
+from mickey_hloc.depth import sample_depths
+from mickey_hloc.evaluation.submission import Estimate, write_submission
+from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.io.features import FeatureFile
+from mickey_hloc.io.poses import read_poses, write_absolute_poses, write_poses
+from support.posed_scenes import make_scene, write_images
+
+Step = Callable[[Path], object]
+STEPS = ("extract", "match", "depths", "poses", "localize", "submit")
+
+
+def prepare(name: str, folder: Path, size: int) -> tuple[Step, str]:
+    """A step on inputs in ``folder``, and the name of its output; ``size`` says how much there is to do."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return globals()[f"_{name}"](folder, size)
+
+
+def _extract(folder: Path, size: int) -> tuple[Step, str]:
+    images = folder / "images"
+    write_images(images, [(160, 120), (120, 160)] * (4 * size))
+    conf = extract_features.get_conf("sift")
+    return lambda path: extract_features.extract(conf, images, path, batch_size=1, progress=False), "feats.h5"
+
+
+def _match(folder: Path, size: int) -> tuple[Step, str]:
+    scene = make_scene(folder / "scene", num_images=6 * size)
+    random = np.random.default_rng(0)
+    with h5py.File(scene.features, "a") as file:
+        for name in scene.names:
+            drawn = random.normal(size=(32, 60))
+            file[name]["descriptors"] = (drawn / np.linalg.norm(drawn, axis=0)).astype(np.float32)
+    conf = match_features.get_conf("nn-mutual")
+    return lambda path: match_features.main(conf, scene.pairs, scene.features, path, progress=False), "matches.h5"
+
+
+def _depths(folder: Path, size: int) -> tuple[Step, str]:
+    scene = make_scene(folder / "scene", num_images=60 * size, num_points=20)
+    return lambda path: sample_depths.main(scene.features, "constant:2", path, progress=False), "depths.h5"
+
+
+def _poses(folder: Path, size: int) -> tuple[Step, str]:
+    scene = make_scene(folder / "scene", num_images=6 * size)
+    conf = estimate_poses.get_conf("procrustes")
+    files = (scene.pairs, scene.features, scene.intrinsics, scene.matches)
+    return lambda path: estimate_poses.main(conf, *files, output=path, batch_size=1, progress=False), "poses.txt"
+
+
+def _localize(folder: Path, size: int) -> tuple[Step, str]:
+    scene = make_scene(folder / "scene", num_images=10 * size)
+    references = {name: pose for i, (name, pose) in enumerate(scene.cam_from_world.items()) if i % 2 == 0}
+    write_absolute_poses(folder / "references.txt", references)
+    names = scene.names
+    pairs = [(names[i], names[i - 1]) for i in range(1, len(names), 2)]
+    write_poses(folder / "poses.txt", {pair: RelativePose(True, scene.truth(*pair), confidence=0.5) for pair in pairs})
+    return lambda path: localize.main(folder / "poses.txt", folder / "references.txt", path), "results.txt"
+
+
+def _submit(folder: Path, size: int) -> tuple[Step, str]:
+    scene = make_scene(folder / "scene", num_images=4)
+    estimates = [Estimate(pose, 0.5) for pose in scene.cam_from_world.values()]
+    frames = {f"seq1/frame_{i:05d}.jpg": estimates[i % 4] for i in range(200)}
+    scenes = {f"s{i:05d}": frames for i in range(5 * size)}
+    return lambda path: write_submission(path, scenes), "submission.zip"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a child ended: its exit status, or minus the signal that ended it, and what it printed to stderr."""
+
+    status: int
+    said: str
+
+
+def run_in_child(
+    step: Step,
+    path: Path,
+    sent: int | None = None,
+    after_s: float = 0.0,
+    before: Callable[[], None] | None = None,
+) -> Ended:
+    """Run a step as its command would in a forked process.
+
+    Args:
+        sent: a signal that is sent to it after ``after_s``.
+        before: called in the child first.
+    """
+    handle, said = tempfile.mkstemp(suffix=".stderr")  # not where the output goes: that disk may be full
+    os.close(handle)
+    child = os.fork()
+    if child == 0:
+        status = 99  # an exception: a traceback for a user
+        try:
+            os.dup2(os.open(said, os.O_WRONLY), 2)
+            sys.stderr = os.fdopen(2, "w", closefd=False)
+            torch.set_num_threads(1)
+            if before is not None:
+                before()
+            status = run_command(lambda: int(step(path) is None), "step")
+            sys.stderr.flush()
+        finally:
+            if status == 99:
+                import traceback
+
+                traceback.print_exc()
+                sys.stderr.flush()
+            os._exit(status)
+    if sent is not None:
+        time.sleep(after_s)
+        os.kill(child, sent)
+    _, status = os.waitpid(child, 0)
+    code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
+    text = Path(said).read_text()
+    Path(said).unlink()
+    return Ended(code, text)
+
+
+def content(path: Path) -> dict:
+    """What an output holds, by image or pair; an unreadable file raises."""
+    if not path.exists():
+        return {}
+    if path.name == "poses.txt":
+        return {pair: pose.quaternion_wxyz.tolist() for pair, pose in read_poses(path).items()}
+    if path.suffix != ".h5":
+        return {"bytes": path.read_bytes()}
+    with h5py.File(path) as file:
+        return {n: {k: v[()].tobytes() for k, v in file[n].items()} for n in FeatureFile(path).names()}
+
+
+def stored(path: Path) -> int:
+    """How much is safe, in the output and in what lies beside it while it is written."""
+    parts = path.with_name(path.name + ".parts").glob("*.h5")
+    names = set(content(path)).union(*(content(part) for part in parts))
+    journal = path.with_name(path.name + ".journal")
+    lines = journal.read_bytes().splitlines() if journal.exists() else []
+    return len(names) + sum(not line.startswith(b"#") for line in lines)
+
+
+def left_beside(path: Path) -> list[str]:
+    """What lies in an output's folder besides it."""
+    return sorted(p.name for p in path.parent.iterdir() if p.name != path.name)
+
+
+SIGKILL, SIGTERM, SIGINT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
