@@ -296,7 +296,8 @@ def _check_journal(journal: PoseJournal, stored: StoredPairs, wanted: Sequence[P
             f"{journal.path} has {len(others)} pairs that are not in the pairs file, e.g. {' '.join(min(others))}; "
             "choose another output or overwrite it."
         )
-    had = dict(journal.inputs)
+    # A run that ended in the middle of a line leaves the checksum of a pair whose pose is not there.
+    had = {pair: checksum for pair, checksum in journal.inputs.items() if pair in journal.reasons}
     solved = {pair for pair in journal.finished if not lacks_input(journal.reasons[pair])}
     now = {pair: _checksum(stored, pair) for pair in journal.reasons if pair in solved or pair in had}
     changed = [pair for pair, checksum in had.items() if now[pair] != checksum]
