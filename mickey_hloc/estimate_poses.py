@@ -22,7 +22,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.features.base import FAMILY_KEY
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.cameras import read_cameras
-from mickey_hloc.io.features import FeatureFile
+from mickey_hloc.io.features import DEPTH_KIND_KEY, FeatureFile
 from mickey_hloc.io.matches import MatchFile, check_distinct
 from mickey_hloc.io.origin import ORIGIN_KEY, origin_text, origin_values
 from mickey_hloc.io.pairs import Pair, read_pairs
@@ -57,7 +57,7 @@ class PoseConf(CheckedOptions):
             the comment of its pair.
         accept_options: thresholds of "supported", see ``confidence.AcceptanceOptions``.
         calibration: a file of ``mickey-hloc calibrate``, beside the calibrations of the package.
-        family: of the features, as calibrations know them; None: as the features and matches files say.
+        family: of features and depth, as calibrations know them; None: as the features and matches files say.
         weights: of MicKey, for "descriptors" where the features file does not tell its temperature and dustbin value
             (files made by hloc's own step).
         seed: of the solver's draws; every pair has the same one.
@@ -262,11 +262,13 @@ def _origin(conf: PoseConf, solver: Solver, stored: StoredPairs) -> str:
 
 
 def _acceptance(conf: PoseConf, solver: Solver, stored: StoredPairs) -> Acceptance:
-    family = conf.family
+    family, attributes = conf.family, stored.features[0].attributes
     if family is None:
         matcher = "" if stored.matches is None else str(origin_values(stored.matches.attributes).get("matcher", ""))
-        family = feature_family(str(stored.features[0].attributes.get(FAMILY_KEY, "")), matcher)
-    return find_acceptance(family, solver.name, conf.accept, conf.accept_options, conf.calibration)
+        sampled = str(attributes.get(DEPTH_KIND_KEY, ""))
+        kind = sampled if stored.depth is None else stored.depth.depth_kind
+        family = feature_family(str(attributes.get(FAMILY_KEY, "")), matcher, kind)
+    return find_acceptance(family, solver.calibrated_as, conf.accept, conf.accept_options, conf.calibration)
 
 
 def _open(conf: PoseConf, solver: Solver, files: _Files, device: str, stack: ExitStack) -> StoredPairs:

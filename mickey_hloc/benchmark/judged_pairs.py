@@ -6,7 +6,9 @@ import os
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pycolmap
@@ -22,59 +24,87 @@ from mickey_hloc.two_view.estimator import TwoViewEstimator
 from mickey_hloc.two_view.method import Method
 from mickey_hloc.two_view.result import Photo
 
+_Frame = tuple[MapFreeScene, str]
+_Pair = tuple[_Frame, _Frame, pycolmap.Rigid3d | None]
+
 
 @dataclass(frozen=True, eq=False)
 class JudgedPair:
-    """A solver's estimate of a pair, before acceptance, and what is true of it."""
+    """A solver's estimate of a pair, judged by the method's own acceptance, and what is true of it."""
 
     estimate: RelativePose
     judgement: Judgement
 
 
 def judged_pairs(
-    method: Method, places: Sequence[Path], split: str = "val", num_unrelated: int = 500, progress: bool = True
-) -> Iterator[JudgedPair]:
+    methods: Sequence[Method],
+    places: Sequence[Path],
+    split: str = "val",
+    num_unrelated: int = 500,
+    progress: bool = True,
+) -> Iterator[list[JudgedPair]]:
     """Estimate the reference-query pairs of all scenes, and pairs of photos of different places.
 
     Args:
-        places: folders in Map-free layout that show different places.
+        methods: features and matches that several of them use are made once.
+        places: folders in Map-free layout that show different places. The scenes of a single one count as places.
         split: of each.
-        num_unrelated: pairs of one photo of each of two places, drawn by the method's seed; 0 for none.
+        num_unrelated: pairs of one photo of each of two places, all different, drawn by the first method's seed; 0 for
+            none.
         progress: show a bar on stderr.
 
+    Yields:
+        The estimates of all methods for one pair.
+
     Raises:
-        InputError: no such folder, no true poses, or a single place where unrelated pairs are wanted.
+        InputError: no such folder, no true poses, or too few photos for as many unrelated pairs.
     """
-    if num_unrelated and len(places) < 2:
-        raise InputError("Unrelated pairs need two places or more: give the folder of another place.")
     root = Path(os.path.commonpath([Path(place).resolve() for place in places]))
-    estimator = TwoViewEstimator(method, root)
+    cache: dict[Any, Any] = {}
+    estimators = [TwoViewEstimator(method, root, cache) for method in methods]
     scenes = [[read_scene(path) for path in find_scenes(Path(place).resolve(), split)] for place in places]
-    posed = [(scene, query) for of_place in scenes for scene in of_place for query in scene.queries("all")]
-    with tqdm(total=len(posed) + num_unrelated, desc="pairs", disable=not progress) as bar:
-        for scene, query in posed:
+    pairs = _posed(scenes) + _unrelated(scenes, num_unrelated, methods[0].seed)
+    photo = lru_cache(maxsize=256)(partial(_photo, root))
+    for (scene0, frame0), (scene1, frame1), truth in tqdm(pairs, desc="pairs", disable=not progress):
+        photos = photo(scene0.path, frame0), photo(scene1.path, frame1)
+        yield [_judged(estimator, *photos, truth) for estimator in estimators]
+
+
+def _posed(scenes: list[list[MapFreeScene]]) -> list[_Pair]:
+    """Every scene's reference with its queries."""
+    pairs: list[_Pair] = []
+    for scene in [scene for of_place in scenes for scene in of_place]:
+        for query in scene.queries("all"):
             truth = scene.poses[query]
             if truth is None:
                 raise InputError(f"The poses of {scene.path} are withheld; give a split with true poses.")
-            yield _judged(estimator, _photo(root, scene, REFERENCE), _photo(root, scene, query), truth)
-            bar.update()
-        draw = random.Random(method.seed)
-        for _ in range(num_unrelated):
-            of_places = draw.sample(scenes, 2)
-            chosen = [draw.choice(of_place) for of_place in of_places]
-            photos = [_photo(root, scene, draw.choice(scene.queries("all"))) for scene in chosen]
-            yield _judged(estimator, photos[0], photos[1], None)
-            bar.update()
+            pairs.append(((scene, REFERENCE), (scene, query), truth))
+    return pairs
+
+
+def _unrelated(scenes: list[list[MapFreeScene]], count: int, seed: int) -> list[_Pair]:
+    """Different pairs of one photo of each of two places."""
+    groups = scenes if len(scenes) > 1 else [[scene] for scene in scenes[0]]
+    places = [[(scene, frame) for scene in group for frame in (REFERENCE, *scene.queries("all"))] for group in groups]
+    sizes = np.array([len(place) for place in places])
+    if count > (sizes.sum() ** 2 - (sizes**2).sum()):
+        raise InputError(
+            "Unrelated pairs need two places or more, with enough photos: give the folder of another place."
+        )
+    draw, pairs = random.Random(seed), dict[tuple[Path, str, Path, str], _Pair]()
+    while len(pairs) < count:
+        (scene0, frame0), (scene1, frame1) = (draw.choice(place) for place in draw.sample(places, 2))
+        pairs[scene0.path, frame0, scene1.path, frame1] = ((scene0, frame0), (scene1, frame1), None)
+    return list(pairs.values())
 
 
 def _judged(estimator: TwoViewEstimator, photo0: Photo, photo1: Photo, truth: pycolmap.Rigid3d | None) -> JudgedPair:
-    problem = estimator.estimate(photo0, photo1).problem
-    estimate = estimator.parts.solver.solve(problem, estimator.method.seed)
+    estimate = estimator.estimate(photo0, photo1).pose
     return JudgedPair(estimate, judge(estimate, truth, photo0.K, photo0.size))
 
 
-def _photo(root: Path, scene: MapFreeScene, frame: str) -> Photo:
+def _photo(root: Path, scene: Path, frame: str) -> Photo:
     """A photo of a scene, named by its path in the folder above all places."""
-    path = scene.path / frame
+    path = scene / frame
     name = path.resolve().relative_to(root).as_posix()
-    return Photo(name, read_image(path, "ignore"), np.asarray(scene.intrinsics[frame].K))
+    return Photo(name, read_image(path, "ignore"), np.asarray(read_scene(scene).intrinsics[frame].K))

@@ -9,7 +9,7 @@ from mickey_hloc.cli.vocabulary import add_method, add_output, chosen_method
 
 _EPILOG = """\
 example:
-  mickey-hloc calibrate house office --feature sift --depth png:sensor --solver procrustes --output mine.json
+  mickey-hloc calibrate house office --feature sift --depth png:sensor --output mine.json  # all solvers
   mickey-hloc pose a.jpg b.jpg --focal 525 --feature sift --depth png:sensor --calibration mine.json
 Judge a calibration on other places than those that it was fitted on: benchmarks/unrelated_pairs.py."""
 
@@ -19,7 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "places", type=Path, nargs="+", metavar="PLACE", help="folders in Map-free layout that show different places"
+        "places",
+        type=Path,
+        nargs="+",
+        metavar="PLACE",
+        help="folders in Map-free layout that show different places; of a single one, its scenes do",
     )
     parser.add_argument("--split", default="val", help="of each (default: %(default)s)")
     parser.add_argument(
@@ -32,20 +36,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fit, then write the file and print what was fitted."""
+    from dataclasses import replace
+
     from mickey_hloc.benchmark.judged_pairs import judged_pairs
     from mickey_hloc.confidence import Calibrations, read_calibrations, write_calibrations
     from mickey_hloc.confidence.fit import fit_calibration
+    from mickey_hloc.solvers import SOLVERS
 
     method = chosen_method(args)
-    parts = method.resolve()
+    solvers = [args.solver] if args.solver else list(SOLVERS.names)
+    methods = [replace(method, solver=solver) for solver in solvers]
+    parts = [each.resolve() for each in methods]
     known = read_calibrations(args.output) if args.output.exists() else Calibrations({})
-    table = [pair.judgement for pair in judged_pairs(method, args.places, args.split, args.unrelated)]
+    tables = zip(*judged_pairs(methods, args.places, args.split, args.unrelated), strict=True)
     names = ", ".join(f"{place.name}/{args.split}" for place in args.places)
-    calibration = fit_calibration(table, f"{len(table)} pairs of {names}")
-    fitted = Calibrations({(parts.family, parts.solver.name): calibration})
-    write_calibrations(args.output, known.merged(fitted))
-    right, unrelated = (sum(getattr(row, key) for row in table) for key in ("is_correct", "is_unrelated"))
-    print(
-        f"{parts.family}/{parts.solver.name}: {len(table)} pairs, {right} right, {unrelated} unrelated: {args.output}"
-    )
+    for part, pairs in zip(parts, tables, strict=True):
+        table = [pair.judgement for pair in pairs]
+        calibration = fit_calibration(table, f"{len(table)} pairs of {names}")
+        known = known.merged(Calibrations({(part.family, part.solver.calibrated_as): calibration}))
+        right, unrelated = (sum(getattr(row, key) for row in table) for key in ("is_correct", "is_unrelated"))
+        name = f"{part.family}/{part.solver.calibrated_as}"
+        print(f"{name}: {len(table)} pairs, {right} right, {unrelated} unrelated: {args.output}")
+    write_calibrations(args.output, known)
     return 0

@@ -101,6 +101,7 @@ def pose_as_dict(result: TwoViewResult) -> dict[str, Any]:
         "confidence": pose.confidence,
         "confidence_note": pose.note,
         "covariance": pose.covariance.tolist() if found else None,
+        "covariance_68_squared": pose.squared_68 if found else None,
         "distance_68_m": list(pose.distance_68_m) if found else None,
         "distance_95_m": list(pose.distance_95_m) if found else None,
         "inliers": pose.num_inliers,

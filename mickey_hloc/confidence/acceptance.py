@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from mickey_hloc.confidence.calibration import Calibration
 from mickey_hloc.geometry.evidence import Evidence
-from mickey_hloc.geometry.relative_pose import Interval, RelativePose, nan_pose
+from mickey_hloc.geometry.relative_pose import CovarianceParts, Interval, RelativePose, nan_pose
 from mickey_hloc.registry import CheckedOptions, require
 
 Policy = Literal["supported", "all"]
@@ -22,23 +21,27 @@ class AcceptanceOptions(CheckedOptions):
         min_confidence: poses of a lower probability are refused, beside those that lack support.
         min_inliers: fewer distinct inliers than this are refused.
         max_log10_nfa: refused unless fewer than 10^max_log10_nfa equally supported poses are expected by chance.
-        max_rotation_std_deg: a larger predicted standard deviation of the rotation, about its least certain axis, is
-            refused (inliers on a line or in one spot).
-        min_line_distance: refused where the inliers lie nearer to one line in an image, as a share of its diagonal.
+        max_rotation_std_deg: a larger standard deviation of the rotation, about its least certain axis and by the
+            residuals alone, is refused (few inliers, on a line or in one spot). None: that of the calibration.
+        min_line_distance: refused where the inliers lie nearer to one line in an image, as a share of its diagonal; up
+            to twice as far where ``min_line_sigmas`` is missed too.
+        min_line_sigmas: their distance from the line, in standard errors that the noise of depth gives it.
     """
 
     min_confidence: float = 0.0
     min_inliers: int = 8
     max_log10_nfa: float = -0.5
-    max_rotation_std_deg: float = 45.0
+    max_rotation_std_deg: float | None = None
     min_line_distance: float = 0.01
+    min_line_sigmas: float = 3.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self, "min_confidence", 0 <= self.min_confidence <= 1, "in [0, 1]")
         require(self, "min_inliers", self.min_inliers >= 1, "at least 1")
-        require(self, "max_rotation_std_deg", self.max_rotation_std_deg > 0, "positive")
+        require(self, "max_rotation_std_deg", (self.max_rotation_std_deg or 1.0) > 0, "positive")
         require(self, "min_line_distance", self.min_line_distance >= 0, "0 or positive")
+        require(self, "min_line_sigmas", self.min_line_sigmas >= 0, "0 or positive")
 
 
 def accept(
@@ -62,8 +65,9 @@ def accept(
     if estimate.evidence is None:
         return estimate
     confidence = calibration.correct.probability(estimate.evidence)
-    covariance = estimate.covariance * calibration.covariance_scale
-    std = distance_std_m(estimate) * math.sqrt(calibration.covariance_scale)
+    parts = estimate.covariance_parts or CovarianceParts.unknown()
+    covariance = calibration.uncertainty.covariance(parts, estimate.evidence.num_inliers)
+    std = estimate.distance_std_m(covariance)
     judged = replace(
         estimate,
         success=True,
@@ -71,8 +75,9 @@ def accept(
         reason="",
         confidence=confidence,
         covariance=covariance,
-        distance_68_m=_interval(estimate.evidence.distance_m, calibration.distance_68 * std),
-        distance_95_m=_interval(estimate.evidence.distance_m, calibration.distance_95 * std),
+        squared_68=calibration.uncertainty.squared_68,
+        distance_68_m=_interval(estimate.evidence.distance_m, calibration.uncertainty.distance_68 * std),
+        distance_95_m=_interval(estimate.evidence.distance_m, calibration.uncertainty.distance_95 * std),
         note=calibration.note,
     )
     reason = "" if policy == "all" else refusal(estimate.evidence, confidence, calibration, options)
@@ -87,13 +92,19 @@ def refusal(
     inliers, total = round(evidence.num_inliers), round(evidence.num_correspondences)
     if evidence.num_inliers < o.min_inliers:
         return f"{inliers} distinct inliers of {total}, {o.min_inliers} are needed"
-    if evidence.rotation_std_deg > o.max_rotation_std_deg or evidence.line_distance < o.min_line_distance:
+    limit = calibration.max_rotation_std_deg if o.max_rotation_std_deg is None else o.max_rotation_std_deg
+    if evidence.rotation_std_deg > limit or _on_a_line(evidence, o):
         return "the inliers lie on a line or in one spot and do not determine the rotation"
     if evidence.log10_nfa > o.max_log10_nfa:
         return f"{inliers} inliers of {total} are no more than chance explains (log10 NFA {evidence.log10_nfa:.1f})"
     if calibration.support.logit(evidence) < calibration.min_support or confidence < o.min_confidence:
         return f"{inliers} inliers of {total} are weak support: {in_words(confidence)}"
     return ""
+
+
+def _on_a_line(evidence: Evidence, o: AcceptanceOptions) -> bool:
+    near = evidence.line_distance < 2 * o.min_line_distance
+    return evidence.line_distance < o.min_line_distance or (near and evidence.line_sigmas < o.min_line_sigmas)
 
 
 def in_words(confidence: float) -> str:
@@ -111,13 +122,6 @@ def strength(confidence: float) -> str:
     """``weak: 7 of 100 such poses are right``, for the screen."""
     word = "strong" if confidence >= 0.9 else "fair" if confidence >= 0.5 else "weak"
     return f"{word}: {in_words(confidence)}"
-
-
-def distance_std_m(pose: RelativePose) -> float:
-    """Standard deviation of the distance that a solver gave."""
-    low, high = pose.distance_68_m
-    length = pose.evidence.distance_m if pose.evidence else math.nan
-    return max(high - length, length - low)
 
 
 def _interval(middle: float, half: float) -> Interval:

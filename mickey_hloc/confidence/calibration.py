@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from mickey_hloc.confidence.features import FEATURES, feature_vector
+from mickey_hloc.confidence.uncertainty import UncertaintyModel
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.evidence import Evidence
 from mickey_hloc.io.files import atomic_path
 
-FORMAT = "mickey_hloc calibrations 1"
+FORMAT = "mickey_hloc calibrations 2"
 ANY = "any"  # the feature or solver of a fallback
+AT = "@"  # between a feature family and the kind of its depth: "sift@measured"
+MEASURED, CONSTANT = "measured", "constant"
+_GUESS = "the depth is the same everywhere, so the distance is a guess and its probability to be right one as well"
 SHIPPED = "calibrations.json"
 
 
@@ -68,9 +72,9 @@ class Calibration:
         correct: probability that the VCRE is below 10 % of the image diagonal: the confidence.
         support: tells right poses from poses of photos that have nothing in common, as well as it can be told.
         min_support: a pose is accepted from this logit of ``support`` on.
-        covariance_scale: the solver's covariance is multiplied by it.
-        distance_68, distance_95: half-widths of the intervals of the distance, in its standard deviations, to each
-            side; after ``covariance_scale``.
+        uncertainty: how the parts of the covariance add up.
+        max_rotation_std_deg: poses are accepted up to this standard deviation of the rotation, by the residuals alone.
+            Errors are up to five times as large.
         fitted_on: the data, in words.
         note: what to tell the user, e.g. that the method itself was never calibrated.
     """
@@ -78,31 +82,42 @@ class Calibration:
     correct: Logistic
     support: Logistic
     min_support: float
-    covariance_scale: float = 1.0
-    distance_68: float = 1.0
-    distance_95: float = 1.96
+    uncertainty: UncertaintyModel = field(default_factory=UncertaintyModel)
+    max_rotation_std_deg: float = 2.0
     fitted_on: str = ""
     note: str = ""
 
     def __post_init__(self) -> None:
-        positive = (self.covariance_scale, self.distance_68, self.distance_95)
-        if not np.isfinite([*positive, self.min_support]).all() or min(positive) <= 0:
-            raise InputError("A calibration has numbers that are not finite, or a scale that is not positive.")
+        if not (math.isfinite(self.min_support) and 0 < self.max_rotation_std_deg < math.inf):
+            raise InputError("A calibration has a threshold that is not finite, or not positive.")
 
 
 @dataclass(frozen=True)
 class Calibrations:
-    """Calibrations by feature family and solver, e.g. ``("small", "joint")``; "any" stands for all others."""
+    """Calibrations by feature family and solver; "any" stands for all others.
+
+    E.g. ``("small", "joint")`` for features with their own depth, ``("sift@measured", "joint")`` for others.
+    """
 
     table: Mapping[tuple[str, str], Calibration]
 
     def find(self, feature: str, solver: str) -> Calibration:
-        """The calibration of a method, or a conservative one with a note where the method was never calibrated."""
-        if (feature, solver) in self.table:
-            return self.table[feature, solver]
-        for key in ((ANY, solver), (ANY, ANY)):
+        """The calibration of a method, or a conservative one with a note where the method was never calibrated.
+
+        Args:
+            feature: family of the features; behind an "@" the kind of their depth, where it is not their own.
+            solver: see ``Solver.calibrated_as``.
+        """
+        family, _, kind = feature.partition(AT)
+        exact = [(feature, solver)] if kind else [(feature, solver), (f"{feature}{AT}{MEASURED}", solver)]
+        for key in exact:
             if key in self.table:
-                note = f"the confidence was not calibrated for {feature} with {solver}; it is a cautious guess"
+                return self.table[key]
+        words = f"{family} with {solver}" + (f" on {kind} depth" if kind else "")
+        note = _GUESS if kind == CONSTANT else f"the confidence was not calibrated for {words}; it is a cautious guess"
+        of_kind = [(f"{ANY}{AT}{kind}", solver), (f"{ANY}{AT}{kind}", ANY)] if kind else []
+        for key in (*of_kind, (ANY, solver), (ANY, ANY)):
+            if key in self.table:
                 return replace(self.table[key], note=note)
         raise InputError(f"No calibration of {feature} with {solver}, and none for any method.")
 
@@ -160,16 +175,19 @@ def parse_calibrations(text: str, where: str) -> Calibrations:
     return Calibrations(table)
 
 
+_MODELS: dict[str, type] = {"correct": Logistic, "support": Logistic, "uncertainty": UncertaintyModel}
+
+
 def _parse(values: Any, where: str) -> Calibration:
     checked = _checked(values, Calibration, where)
-    for name in ("correct", "support"):
-        inner = _checked(values[name], Logistic, f"{where}, {name}")
-        try:
-            checked[name] = Logistic(**inner)
-        except InputError as error:
-            raise InputError(f"{where}, {name}: {error}") from error
+    for name, cls in _MODELS.items():
+        checked[name] = _made(cls, _checked(values[name], cls, f"{where}, {name}"), f"{where}, {name}")
+    return cast(Calibration, _made(Calibration, checked, where))
+
+
+def _made(cls: type, values: dict[str, Any], where: str) -> Any:
     try:
-        return Calibration(**checked)
+        return cls(**values)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
 
@@ -181,7 +199,7 @@ def _checked(values: Any, cls: type, where: str) -> dict[str, Any]:
         raise InputError(f"{where}: expected exactly {', '.join(known)}.")
     checked: dict[str, Any] = {}
     for name, value in values.items():
-        if name in ("correct", "support"):
+        if name in _MODELS:
             continue
         if name in ("features", "means", "scales", "weights"):
             kind: Any = str if name == "features" else (int, float)

@@ -9,6 +9,7 @@ import numpy as np
 
 from mickey_hloc.confidence.calibration import Calibration, Logistic
 from mickey_hloc.confidence.features import feature_vector
+from mickey_hloc.confidence.uncertainty import PoseError, fit_uncertainty
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.evidence import Evidence
 
@@ -30,7 +31,6 @@ SUPPORT_FEATURES = (
     "log_pixel_probability",
     "chance",
 )
-_CHI2_6_68 = 7.0056  # 68 % quantile of chi squared with 6 degrees of freedom
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,13 @@ class Judgement:
         evidence: the estimate's.
         is_correct: its VCRE is below 10 % of the image diagonal.
         is_unrelated: the two photos show different places; then nothing is correct.
-        squared_error: d^T C^-1 d of the pose's error d under its covariance C, where there is a truth and a covariance.
-        distance_sigmas: error of the distance, in its standard deviations.
+        error: of the pose, where there is a truth and an estimate.
     """
 
     evidence: Evidence
     is_correct: bool
     is_unrelated: bool
-    squared_error: float | None = None
-    distance_sigmas: float | None = None
+    error: PoseError | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,8 @@ class FitOptions:
         max_false_share: the threshold lets at most this share of the unrelated pairs pass.
         min_kept_share: where this share of the right poses passes a higher threshold too, the threshold lies a quarter
             of the way there: a gap between unrelated and right poses is a margin for the former.
+        least_rotation_std_deg: standard deviations of the rotation up to this are accepted in any case, larger ones as
+            far as ``min_kept_share`` of the right poses have them.
     """
 
     correct_features: tuple[str, ...] = CORRECT_FEATURES
@@ -71,12 +71,15 @@ class FitOptions:
     unrelated_share: float = 0.5
     max_false_share: float = 0.004
     min_kept_share: float = 0.995
+    least_rotation_std_deg: float = 2.0
 
 
 def fit_calibration(
     table: Sequence[Judgement], fitted_on: str, options: FitOptions | None = None, note: str = ""
 ) -> Calibration:
-    """The two models, the threshold and the covariance's scale that suit a table of judged estimates.
+    """The two models, the threshold and the uncertainty that suit a table of judged estimates.
+
+    The uncertainty is that of right estimates; how probable it is that an estimate is right, its confidence says.
 
     Args:
         table: at least 20 correct estimates and 20 of unrelated pairs.
@@ -102,16 +105,25 @@ def fit_calibration(
     logits = np.array([support.logit(row.evidence) for row in table])
     safe = np.quantile(logits[unrelated], 1 - o.max_false_share, method="higher") + 1e-9
     enough = np.quantile(logits[correct], 1 - o.min_kept_share)
-    covariance_scale, distance_68, distance_95 = _fit_uncertainty(table)
+    min_support = float(max(safe, 0.75 * safe + 0.25 * enough))
     return Calibration(
         correct=model,
         support=support,
-        min_support=float(max(safe, 0.75 * safe + 0.25 * enough)),
-        covariance_scale=covariance_scale,
-        distance_68=distance_68,
-        distance_95=distance_95,
+        min_support=min_support,
+        uncertainty=fit_uncertainty([row.error for row in table if row.is_correct and row.error is not None]),
+        max_rotation_std_deg=_rotation_limit(table, o),
         fitted_on=fitted_on,
         note=note,
+    )
+
+
+def _rotation_limit(table: Sequence[Judgement], o: FitOptions) -> float:
+    stds = np.array([row.evidence.rotation_std_deg for row in table if row.is_correct])
+    finite = stds[np.isfinite(stds)]
+    return (
+        max(float(np.quantile(finite, o.min_kept_share)), o.least_rotation_std_deg)
+        if len(finite)
+        else o.least_rotation_std_deg
     )
 
 
@@ -157,16 +169,3 @@ def fit_logistic(
         ahead = moved + (momentum - 1) / next_momentum * (moved - current)
         current, momentum = moved, next_momentum
     return current[:-1], float(current[-1])
-
-
-def _fit_uncertainty(table: Sequence[Judgement]) -> tuple[float, float, float]:
-    """covariance_scale, distance_68 and distance_95 from the correct estimates with a covariance."""
-    rows = [row for row in table if row.is_correct and row.squared_error is not None]
-    squared = np.array([row.squared_error for row in rows], dtype=np.float64)
-    sigmas = np.array([row.distance_sigmas for row in rows], dtype=np.float64)
-    good = np.isfinite(squared) & np.isfinite(sigmas)
-    if good.sum() < 20:
-        return 1.0, 1.0, 1.96
-    scale = float(np.quantile(squared[good], 0.68)) / _CHI2_6_68
-    halves = np.quantile(np.abs(sigmas[good]), [0.68, 0.95]) / np.sqrt(scale)
-    return max(scale, 1e-3), max(float(halves[0]), 1e-3), max(float(halves[1]), 1e-3)

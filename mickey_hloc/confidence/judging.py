@@ -9,6 +9,7 @@ import pycolmap
 import torch
 
 from mickey_hloc.confidence.fit import Judgement
+from mickey_hloc.confidence.uncertainty import PoseError
 from mickey_hloc.geometry.evidence import Evidence
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.geometry.vcre import virtual_correspondence_errors
@@ -31,8 +32,7 @@ def judge(
         return Judgement(evidence, False, true_cam1_from_cam0 is None)
     error = vcre_px(estimate.estimate, true_cam1_from_cam0, K, image_size)
     is_correct = error < CORRECT_SHARE * math.hypot(*image_size)
-    squared, sigmas = _against_covariance(estimate, true_cam1_from_cam0)
-    return Judgement(evidence, is_correct, False, squared, sigmas)
+    return Judgement(evidence, is_correct, False, pose_error(estimate, true_cam1_from_cam0))
 
 
 def vcre_px(pose: pycolmap.Rigid3d, truth: pycolmap.Rigid3d, K: np.ndarray, image_size: tuple[int, int]) -> float:
@@ -43,22 +43,21 @@ def vcre_px(pose: pycolmap.Rigid3d, truth: pycolmap.Rigid3d, K: np.ndarray, imag
     return float(virtual_correspondence_errors(R, t, R_gt, t_gt, K64, image_size, min_depth=None))
 
 
-def _against_covariance(estimate: RelativePose, truth: pycolmap.Rigid3d) -> tuple[float | None, float | None]:
-    """d^T C^-1 d of the pose's error d, and the distance's error in standard deviations; None without a covariance."""
-    C = estimate.covariance
-    if not np.isfinite(C).all():
-        return None, None
+def pose_error(estimate: RelativePose, truth: pycolmap.Rigid3d) -> PoseError | None:
+    """How far an estimate is from the truth; None where nothing was predicted about it."""
+    if estimate.covariance_parts is None or estimate.evidence is None:
+        return None
     pose = estimate.estimate
     turn = pycolmap.Rotation3d(truth.rotation.matrix() @ pose.rotation.matrix().T)
-    error = np.concatenate([_rotation_vector(turn), np.asarray(truth.translation) - np.asarray(pose.translation)])
-    try:
-        squared = float(error @ np.linalg.solve(C, error))
-    except np.linalg.LinAlgError:
-        return None, None
+    delta = np.concatenate([_rotation_vector(turn), np.asarray(truth.translation) - np.asarray(pose.translation)])
     length = float(np.linalg.norm(pose.translation))
-    std = estimate.distance_68_m[1] - length
-    off = length - float(np.linalg.norm(truth.translation))
-    return squared, off / std if std > 0 else None
+    return PoseError(
+        delta=delta,
+        parts=estimate.covariance_parts,
+        num_inliers=estimate.evidence.num_inliers,
+        direction=np.asarray(pose.translation) / max(length, 1e-12),
+        distance_m=length - float(np.linalg.norm(truth.translation)),
+    )
 
 
 def _rotation_vector(rotation: pycolmap.Rotation3d) -> np.ndarray:

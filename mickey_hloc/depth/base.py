@@ -39,6 +39,7 @@ class DepthSource(Part, ABC):
 
     kind = "depth source"
     without_effect: ClassVar[frozenset[str]] = frozenset()  # options that leave all numbers as they are
+    depth_kind: ClassVar[str] = "learned"  # or "measured", "constant": what calibrations tell sources apart by
     costly: ClassVar[bool] = False  # whether asking again only to compare is too expensive
 
     def __init__(

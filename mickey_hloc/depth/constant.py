@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ from mickey_hloc.io.images import read_image_size
 
 class ConstantDepth(DepthSource):
     """``constant:<metres>``: the same depth at every keypoint of every image."""
+
+    depth_kind: ClassVar[str] = "constant"
 
     def __init__(
         self,

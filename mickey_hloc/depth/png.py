@@ -41,6 +41,7 @@ class PngDepth(DenseDepthSource):
     """
 
     Options: ClassVar[type] = PngOptions
+    depth_kind: ClassVar[str] = "measured"
     options: PngOptions
 
     def __init__(

@@ -15,7 +15,7 @@ from mickey_hloc.depth.mickey import file_origin
 from mickey_hloc.depth.sources import get_depth_source
 from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.io.feature_store import FeatureStore
-from mickey_hloc.io.features import TRAINING_FOCAL_KEY, FeatureFile
+from mickey_hloc.io.features import DEPTH_KIND_KEY, TRAINING_FOCAL_KEY, FeatureFile
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,8 @@ def main(
     with FeatureFile(Path(features)) as file:
         origin = {"depth": source.identity(), "features": file_origin(file)}
         focal = source.training_focal_px
-        attributes = {} if focal is None else {TRAINING_FOCAL_KEY: focal}
+        attributes: dict[str, float | str] = {DEPTH_KIND_KEY: source.depth_kind}
+        attributes |= {} if focal is None else {TRAINING_FOCAL_KEY: focal}
         with FeatureStore(output, origin, {"depths"}, lambda: attributes, overwrite) as store:
             wanted = file.names() if names is None else [name for name in names if name in file]
             missing = [name for name in wanted if name not in store.done]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
+_LEAST_NOISE = 0.003  # of depth, relative
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -28,11 +30,13 @@ class Evidence:
         local_log10_nfa: the same in pixels, against pairs with keypoints near the true partner: wrong matches of two
             rooms are right about the rough position in the image, and not about more.
         spread: square root of the inliers' area in the image, as a share of the image's, the smaller of both views.
-        trivial_inliers: inliers of "no motion" (R = 1, t = 0).
         rotation_std_deg: predicted standard deviation of the rotation about its least certain axis.
         line_distance: median distance of the inliers from the line that most of them lie on, share of the diagonal, the
             smaller of both images: on a line the rotation is not determined, whatever noise makes of the depths.
-        vcre_std: predicted VCRE from the covariance, as a share of 10 % of the diagonal.
+        vcre_std: predicted VCRE from the residuals' covariance, as a share of 10 % of the diagonal.
+        scale_vcre: the same for depth maps whose scales are wrong by 10 %, each for itself: residuals do not show that.
+        depth_spread: standard deviation of the logarithms of the judged keypoints' depths, the smaller of both views; 0
+            for a depth that is the same everywhere and says nothing about the scene.
         rotation_deg, distance_m: size of the estimated motion.
     """
 
@@ -50,10 +54,11 @@ class Evidence:
     log10_nfa: float = math.inf
     local_log10_nfa: float = math.inf
     spread: float = 0.0
-    trivial_inliers: float = 0.0
     rotation_std_deg: float = math.inf
     line_distance: float = 0.0
     vcre_std: float = math.inf
+    scale_vcre: float = math.inf
+    depth_spread: float = math.inf
     rotation_deg: float = 0.0
     distance_m: float = 0.0
 
@@ -66,6 +71,16 @@ class Evidence:
     def names(cls) -> tuple[str, ...]:
         """The names of all attributes, in their order."""
         return tuple(field.name for field in fields(cls))
+
+    @property
+    def line_sigmas(self) -> float:
+        """Distance of the inliers from a line (``line_distance``) in standard errors that the noise of depth gives it.
+
+        Noise moves a point along its ray by its relative error times its depth; seen under an angle a, its distance
+        from the line is a times its depth. Images are taken to have a diagonal of 1.5 focal lengths.
+        """
+        noise = max(self.depth_disagreement, _LEAST_NOISE) / (0.6745 * math.sqrt(2))  # from the median of differences
+        return 1.5 * self.line_distance / noise * math.sqrt(self.num_inliers) if math.isfinite(noise) else math.inf
 
     @property
     def inlier_share(self) -> float:

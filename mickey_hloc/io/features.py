@@ -27,6 +27,7 @@ PER_KEYPOINT = ("keypoint_scores", "depths", "scores", "scales", "oris")  # data
 
 
 TRAINING_FOCAL_KEY = "mickey_training_focal_px"  # attribute of the file: at which focal length its depths were learned
+DEPTH_KIND_KEY = "mickey_hloc_depth_kind"  # attribute of a file of sampled depths, see ``DepthSource.depth_kind``
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -132,6 +132,16 @@ class Solver(Part, ABC):
     kind = "solver"
     needs: ClassVar[Literal["matches", "probability"]]
     min_correspondences: ClassVar[int] = 3
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if getattr(self, "needs", None) not in ("matches", "probability"):
+            raise self.broken('must say what it needs: needs = "matches", or needs = "probability"')
+
+    @property
+    def calibrated_as(self) -> str:
+        """The name by which calibrations know the solver with its options."""
+        return self.name
 
     @property
     def uses_depth_maps(self) -> bool:

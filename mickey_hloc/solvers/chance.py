@@ -111,26 +111,3 @@ def num_distinct(keypoints0: Tensor, keypoints1: Tensor, cell_px: float) -> int:
     The same corner detected twice, or neighbouring pixels of a dense matcher, agree whether right or not.
     """
     return min(len(torch.unique(torch.floor(kp / cell_px), dim=0)) for kp in (keypoints0, keypoints1))
-
-
-def rotation_std_deg(points: Tensor, residuals_m: Tensor) -> float:
-    """Predicted standard deviation of the rotation about its least certain axis, from a rigid fit's residuals.
-
-    Args:
-        points: (k, 3) metres, inliers in one camera frame.
-        residuals_m: (k,) metres.
-
-    Returns:
-        Degrees; inf when the points lie on a line or in one spot, whatever the residuals are.
-    """
-    k = len(points)
-    if k < 3:
-        return math.inf
-    points = points.cpu().double()
-    along, second, third = torch.linalg.svdvals(points - points.mean(dim=0)).tolist()
-    sigma = math.sqrt(float(residuals_m.cpu().double().square().sum()) / max(3 * k - 6, 1))
-    across = math.hypot(second, third)  # lever arms about the points' main axis
-    distance = float(torch.linalg.vector_norm(points, dim=-1).max())
-    if along <= 1e-4 * distance * math.sqrt(k) or across <= 1e-3 * along:
-        return math.inf
-    return math.degrees(sigma / across)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mickey_hloc.geometry import transform
 from mickey_hloc.solvers.base import PoseProblem
+from mickey_hloc.solvers.covariance import Minimised
 from mickey_hloc.solvers.epipolar import EpipolarSettings, motions
 from mickey_hloc.solvers.match_solver import MatchOptions, MatchSolver, Pose, draw_seed
 from mickey_hloc.solvers.residuals import point_errors, sampson_errors
@@ -85,6 +86,9 @@ class EssentialSolver(MatchSolver):
     def _epipolar_errors(self, problem: PoseProblem, pose: Pose, pairs: Tensor) -> Tensor:
         view0, view1 = problem.view0, problem.view1
         return sampson_errors(*pose, view0.keypoints[pairs[:, 0]], view1.keypoints[pairs[:, 1]], view0.K, view1.K)
+
+    def _minimised(self) -> Minimised:
+        return "epipolar"
 
     def _judge(self, problem: PoseProblem, pose: Pose) -> tuple[Residual, float]:
         """Residuals in pixels; disagreement in scale is expressed in them by the ratio of both thresholds."""

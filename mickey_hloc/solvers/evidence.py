@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mickey_hloc.geometry import inverse, rotation_angle_deg, transform
 from mickey_hloc.geometry.evidence import Evidence
+from mickey_hloc.geometry.relative_pose import CovarianceParts
 from mickey_hloc.solvers.base import PoseProblem, View
-from mickey_hloc.solvers.chance import (
-    log10_false_alarms,
-    nearby_pairs,
-    num_distinct,
-    rotation_std_deg,
-)
-from mickey_hloc.solvers.covariance import pose_covariance, vcre_std
+from mickey_hloc.solvers.chance import log10_false_alarms, nearby_pairs, num_distinct
+from mickey_hloc.solvers.covariance import Minimised, pose_uncertainty, vcre_std
 from mickey_hloc.solvers.residuals import reprojection_errors, sampson_errors
 
 EPIPOLAR_SHARE = 0.005  # of the image diagonal: 4 px at 640 x 480
 REPROJECTION_SHARE = 0.015  # 12 px
+KEYPOINT_SHARE = 0.00125  # 1 px
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +32,7 @@ class Judged:
         wrong_residuals: (P,) of pairs that were not matched.
         minimal: correspondences that define a pose of the solver.
         probabilities: (M,) in [0, 1].
+        minimised: what the solver minimises, see ``covariance``.
         distinct_px: inliers nearer than about this in an image are one piece of evidence.
         depth_log_ratio: log of the ratio of both depth maps' scales, where the solver estimated it.
     """
@@ -44,12 +43,13 @@ class Judged:
     threshold: float
     minimal: int
     probabilities: Tensor
+    minimised: Minimised
     distinct_px: float = 4.0
     depth_log_ratio: float | None = None
 
 
-def gather(problem: PoseProblem, R: Tensor, t: Tensor, judged: Judged) -> tuple[Evidence, Tensor]:
-    """The evidence for cam1_from_cam0 = (R (3, 3), t (3,) metres), and its covariance (6, 6)."""
+def gather(problem: PoseProblem, R: Tensor, t: Tensor, judged: Judged) -> tuple[Evidence, CovarianceParts]:
+    """The evidence for cam1_from_cam0 = (R (3, 3), t (3,) metres), and the parts of its covariance."""
     view0, view1 = problem.view0, problem.view1
     i, j = judged.pairs.unbind(dim=-1)
     inliers = judged.residuals < judged.threshold
@@ -69,8 +69,8 @@ def gather(problem: PoseProblem, R: Tensor, t: Tensor, judged: Judged) -> tuple[
     moved_z = transform(R, t, X)[:, 2]
     log_ratio = (moved_z / Y[:, 2]).log()[both & (moved_z > 0)]
     scale = judged.depth_log_ratio if judged.depth_log_ratio is not None else _median(log_ratio)
-    covariance = pose_covariance(R, t, X[both], Y[both])
-    still = torch.linalg.vector_norm(X - Y, dim=-1) < _trivial_limit_m(R, t, X, Y, both)
+    sigma_px = KEYPOINT_SHARE * diagonal_px(view1)
+    parts = pose_uncertainty(problem, judged.pairs[inliers], R, t, judged.minimised, sigma_px)
     evidence = Evidence(
         num_correspondences=len(judged.pairs) * share,
         num_inliers=float(distinct),
@@ -90,14 +90,15 @@ def gather(problem: PoseProblem, R: Tensor, t: Tensor, judged: Judged) -> tuple[
             reprojection, near, 2 * REPROJECTION_SHARE, judged.minimal, share, extrapolate=True
         ),
         spread=min(_spread(kp0[inliers], view0), _spread(kp1[inliers], view1)),
-        trivial_inliers=float((still & known).sum()) * share,
-        rotation_std_deg=rotation_std_deg(X[both], torch.linalg.vector_norm(transform(R, t, X) - Y, dim=-1)[both]),
+        rotation_std_deg=_rotation_std_deg(parts),
         line_distance=min(line_distance(kp0[inliers], view0), line_distance(kp1[inliers], view1)),
-        vcre_std=vcre_std(covariance, R, t, view0.K, diagonal_px(view0)),
+        vcre_std=vcre_std(torch.from_numpy(parts.residual), R, t, view0.K, diagonal_px(view0)),
+        scale_vcre=vcre_std(torch.from_numpy(0.01 * parts.depth_scales), R, t, view0.K, diagonal_px(view0)),
+        depth_spread=min(_log_spread(view0.depths[i[known]]), _log_spread(view1.depths[j[known]])),
         rotation_deg=float(rotation_angle_deg(R.double())),
         distance_m=float(torch.linalg.vector_norm(t)),
     )
-    return evidence, covariance
+    return evidence, parts
 
 
 def line_distance(keypoints: Tensor, view: View) -> float:
@@ -151,7 +152,13 @@ def _spread(keypoints: Tensor, view: View) -> float:
     return math.sqrt(min(12 * float(area) / (0.48 * diagonal**2), 1.0))  # 4 : 3 images have 0.48 d^2
 
 
-def _trivial_limit_m(R: Tensor, t: Tensor, X: Tensor, Y: Tensor, inliers: Tensor) -> float:
-    """The distance below which all but a few of the pose's own inliers are."""
-    errors = torch.linalg.vector_norm(transform(R, t, X) - Y, dim=-1)[inliers]
-    return float(torch.quantile(errors.double(), 0.9)) if len(errors) else 0.0
+def _rotation_std_deg(parts: CovarianceParts) -> float:
+    """Standard deviation of the rotation about its least certain axis."""
+    if not np.isfinite(parts.residual).all():
+        return math.inf
+    return math.degrees(math.sqrt(max(float(np.linalg.eigvalsh(parts.residual[:3, :3])[-1]), 0.0)))
+
+
+def _log_spread(depths: Tensor) -> float:
+    """Standard deviation of the logarithms of depths (k,), all usable; inf for fewer than two."""
+    return float(depths.double().log().std(correction=0)) if len(depths) > 1 else math.inf

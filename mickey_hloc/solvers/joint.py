@@ -100,6 +100,7 @@ class JointSolver(Solver):
             self.min_correspondences,
             o,
             generator,
+            "joint",
             depth_log_ratio=model.log_ratio,
         )
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.solvers.base import PoseProblem, Solver, View
+from mickey_hloc.solvers.covariance import Minimised
 from mickey_hloc.solvers.refine import refine_pose
 from mickey_hloc.solvers.support import (
     EvidenceOptions,
@@ -76,7 +77,9 @@ class MatchSolver(Solver):
 
     def _conclude(self, problem: PoseProblem, matches: Tensor, pose: Pose, generator: torch.Generator) -> RelativePose:
         residual, threshold = self._judge(problem, pose)
-        return conclude(problem, *pose, matches, residual, threshold, self.min_correspondences, self.options, generator)
+        minimised: Minimised = "whitened" if self.options.refine else self._minimised()
+        minimal = self.min_correspondences
+        return conclude(problem, *pose, matches, residual, threshold, minimal, self.options, generator, minimised)
 
     def _depth_needed(self) -> tuple[bool, bool]:
         """Whether a match needs depth in view 0, in view 1."""
@@ -85,6 +88,10 @@ class MatchSolver(Solver):
     @abstractmethod
     def _estimate(self, problem: PoseProblem, matches: Tensor, generator: torch.Generator) -> Pose | None:
         """The pose from at least ``min_correspondences`` usable matches (M, 2), None where there is none."""
+
+    @abstractmethod
+    def _minimised(self) -> Minimised:
+        """What the solver minimises, see ``covariance``."""
 
     @abstractmethod
     def _judge(self, problem: PoseProblem, pose: Pose) -> tuple[Residual, float]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from mickey_hloc.errors import MissingDependencyError
 from mickey_hloc.geometry import inverse
 from mickey_hloc.solvers.base import PoseProblem, View
+from mickey_hloc.solvers.covariance import Minimised
 from mickey_hloc.solvers.match_solver import MatchOptions, MatchSolver, Pose, draw_seed
 from mickey_hloc.solvers.residuals import reprojection_errors
 from mickey_hloc.solvers.support import Residual, require, soft_inlier_count
@@ -64,6 +65,9 @@ class PnPSolver(MatchSolver):
         threshold = self.options.max_error_px
         supports = [float(soft_inlier_count(self._judge(problem, pose)[0](matches), threshold)) for pose in poses]
         return poses[int(np.argmax(supports))]
+
+    def _minimised(self) -> Minimised:
+        return "projection0" if self.options.direction == "1to0" else "projection1"
 
     def _judge(self, problem: PoseProblem, pose: Pose) -> tuple[Residual, float]:
         view0, view1 = problem.view0, problem.view1

@@ -71,6 +71,11 @@ class ProbabilisticSolver(Solver):
     Options = ProbabilisticOptions
     needs: ClassVar[Literal["matches", "probability"]] = "probability"
 
+    @property
+    def calibrated_as(self) -> str:
+        """The published procedure is a solver of its own."""
+        return f"{self.name}-published" if self.options.published else self.name
+
     def _solve(self, problem: PoseProblem, generator: torch.Generator) -> RelativePose:
         o: ProbabilisticOptions = self.options
         probability = _usable_probability(problem)
@@ -112,6 +117,7 @@ class ProbabilisticSolver(Solver):
             o.minimal,
             o,
             generator,
+            "whitened" if o.refine and not o.published else "points",
             judged=judged,
             probabilities=_dominance(probability, judged),
         )

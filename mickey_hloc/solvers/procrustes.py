@@ -9,6 +9,7 @@ from torch import Tensor
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import kabsch
 from mickey_hloc.solvers.base import PoseProblem
+from mickey_hloc.solvers.covariance import Minimised
 from mickey_hloc.solvers.icp import align_depth_maps
 from mickey_hloc.solvers.match_solver import MatchOptions, MatchSolver, Pose
 from mickey_hloc.solvers.residuals import point_errors
@@ -71,6 +72,9 @@ class ProcrustesSolver(MatchSolver):
         return align_depth_maps(
             view0.depth_map, view0.K, view1.depth_map, view1.K, *pose, max_error_m=self.options.max_error_m
         )
+
+    def _minimised(self) -> Minimised:
+        return "points"
 
     def _judge(self, problem: PoseProblem, pose: Pose) -> tuple[Residual, float]:
         points0, points1 = problem.view0.points(), problem.view1.points()

@@ -122,7 +122,7 @@ class PairFit:
         """One iteratively reweighted Gauss-Newton step."""
         factors, errors, RX = self.whitened(R, t, model, sigma)
         weights = (scale**2 / (scale**2 + errors.square().sum(dim=-1))).square()
-        jacobian = torch.linalg.solve_triangular(factors, self._jacobian(R, RX, model), upper=False)
+        jacobian = torch.linalg.solve_triangular(factors, self.jacobian(R, RX, model), upper=False)
         H = torch.einsum("m,mei,mej->ij", weights, jacobian, jacobian)
         g = torch.einsum("m,mei,me->i", weights, jacobian, errors)
         if model.free_shifts:
@@ -134,7 +134,7 @@ class PairFit:
         R = torch.linalg.matrix_exp(skew(delta[:3])) @ R
         return R, t + delta[3:6], model.moved(delta[6:])
 
-    def _jacobian(self, R: Tensor, RX: Tensor, model: DepthModel) -> Tensor:
+    def jacobian(self, R: Tensor, RX: Tensor, model: DepthModel) -> Tensor:
         """de / d(rotation, t, log_ratio, shift0, shift1), the free ones: (M, 3, 6 to 9)."""
         columns = [-skew(RX), torch.eye(3).to(RX).expand(len(RX), 3, 3)]
         zero = torch.zeros_like(RX)

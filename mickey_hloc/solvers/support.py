@@ -15,7 +15,7 @@ from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.registry import CheckedOptions, require
 from mickey_hloc.solvers.base import PoseProblem
 from mickey_hloc.solvers.chance import soft_inlier_count, wrong_pairs
-from mickey_hloc.solvers.covariance import distance_std_m
+from mickey_hloc.solvers.covariance import Minimised
 from mickey_hloc.solvers.evidence import Judged, gather
 
 Residual = Callable[[Tensor], Tensor]  # (P, 2) keypoint indices -> (P,) residuals, NaN or inf where undefined
@@ -49,6 +49,7 @@ def conclude(
     minimal: int,
     options: EvidenceOptions,
     generator: torch.Generator,
+    minimised: Minimised,
     judged: Tensor | None = None,
     probabilities: Tensor | None = None,
     depth_log_ratio: float | None = None,
@@ -60,6 +61,7 @@ def conclude(
         residual: residuals of keypoint pairs (P, 2) under the pose; used on right and on wrong pairs.
         threshold: inliers have residual < threshold.
         minimal: how many correspondences define a pose of this solver.
+        minimised: what it minimises, see ``covariance``.
         judged: (E, 2) correspondences to judge it by, where they are others than those that were weighed.
         probabilities: (E,) match probabilities of the judged ones. Default: those of the problem's matches.
         depth_log_ratio: log of the ratio of both depth maps' scales, where the solver estimated it.
@@ -73,10 +75,10 @@ def conclude(
     wrong = residual(wrong_pairs(pairs, generator, options.chance_pairs))
     residuals = residual(correspondences)
     of_judged = residuals if judged is None else residual(pairs)
-    view = Judged(pairs, of_judged, wrong, threshold, minimal, probabilities, options.distinct_px, depth_log_ratio)
-    evidence, covariance = gather(problem, R, t, view)
-    pose, std = rigid3d(R, t), distance_std_m(covariance, t)
-    length = float(torch.linalg.vector_norm(t))
+    distinct_px = options.distinct_px
+    view = Judged(pairs, of_judged, wrong, threshold, minimal, probabilities, minimised, distinct_px, depth_log_ratio)
+    evidence, parts = gather(problem, R, t, view)
+    pose = rigid3d(R, t)
     return RelativePose(
         success=True,
         cam1_from_cam0=pose,
@@ -85,9 +87,8 @@ def conclude(
         correspondences=weighed,
         inliers=(residuals < threshold).cpu().numpy(),
         evidence=evidence,
-        covariance=covariance.numpy(),
-        distance_68_m=(max(length - std, 0.0), length + std),
-        distance_95_m=(max(length - 1.96 * std, 0.0), length + 1.96 * std),
+        covariance=parts.residual,
+        covariance_parts=parts,
     )
 
 

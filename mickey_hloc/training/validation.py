@@ -86,7 +86,7 @@ def estimate_pose(
                 softmax, torch.from_numpy(features[0].descriptors), torch.from_numpy(features[1].descriptors)
             )
         matches = matches_of_partners(partners.numpy(), scores.numpy())
-    acceptance = find_acceptance(family, solver.name, "all", {})
+    acceptance = find_acceptance(family, solver.calibrated_as, "all", {})
     return solve_pair(builder, solver, data0, data1, matches, seed, acceptance)[1]
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,7 +22,9 @@ from mickey_hloc.io.features import TRAINING_FOCAL_KEY, ImageFeatures, in_memory
 from mickey_hloc.io.image_batches import prepare_image
 from mickey_hloc.io.matches import matches_of_partners
 from mickey_hloc.io.pair_keypoints import features_and_matches_of
+from mickey_hloc.matching import Matcher
 from mickey_hloc.matching.mickey import dual_softmax
+from mickey_hloc.pair_models import PairModel
 from mickey_hloc.pair_models.base import match_photos
 from mickey_hloc.registry import make_options
 from mickey_hloc.two_view.method import Method
@@ -31,6 +33,7 @@ from mickey_hloc.two_view.result import Photo, TwoViewResult
 from mickey_hloc.two_view.solving import solve_pair
 
 Arrays = dict[str, np.ndarray]
+T = TypeVar("T")
 _RECENT: list[TwoViewEstimator] = []  # of estimate_relative_pose: the weights of its last method stay loaded
 
 
@@ -40,6 +43,8 @@ class TwoViewEstimator:
     Args:
         method: what to run.
         image_dir: folder that photo names are relative to, for depth read from files.
+        cache: keeps the features and matches of photos by their names, which must then be unique; several estimators
+            may share one. None: nothing is kept.
 
     Raises:
         InputError: an unknown name, or a combination that cannot work.
@@ -60,8 +65,10 @@ class TwoViewEstimator:
         (True, True)
     """
 
-    def __init__(self, method: Method, image_dir: Path | None = None) -> None:
-        self.method, self.parts, self.image_dir = method, method.resolve(), image_dir
+    def __init__(
+        self, method: Method, image_dir: Path | None = None, cache: MutableMapping[Any, Any] | None = None
+    ) -> None:
+        self.method, self.parts, self.image_dir, self.cache = method, method.resolve(), image_dir, cache
 
     @cached_property
     def builder(self) -> ProblemBuilder:
@@ -116,18 +123,35 @@ class TwoViewEstimator:
         if self.parts.pair_model is not None:
             seconds["features"] = 0.0
             with _timed(seconds, "matching"):
-                arrays = match_photos(self.parts.pair_model, [photo.image for photo in photos])
-                return features_and_matches_of(arrays), seconds
+                return self._match_with(self.parts.pair_model, photos), seconds
         assert self.parts.extractor is not None
         with _timed(seconds, "features"):
-            arrays0, arrays1 = (extract_photo(self.parts.extractor, photo) for photo in photos)
+            arrays0, arrays1 = (self._extract(self.parts.extractor, photo) for photo in photos)
         matcher = self.parts.matcher
         if matcher is None:  # the problem is made from descriptors
             return (arrays0, arrays1, None), {**seconds, "matching": 0.0}
         matcher.prepare(self.parts.extractor.attributes())
+        key = (matcher.name, repr(matcher.identity()), self.parts.extractor.tag(), *(photo.name for photo in photos))
         with _timed(seconds, "matching"):
-            partners, scores = matcher.match(_as_stored(arrays0), _as_stored(arrays1))
-        return (arrays0, arrays1, matches_of_partners(partners.numpy(), scores.numpy())), seconds
+            matches = self._once(key, lambda: _matches(matcher, arrays0, arrays1))
+        return (arrays0, arrays1, matches), seconds
+
+    def _match_with(self, model: PairModel, photos: Sequence[Photo]) -> tuple[Arrays, Arrays, Matches]:
+        key = (model.name, repr(model.identity()), *(photo.name for photo in photos))
+        images = [photo.image for photo in photos]
+        return self._once(key, lambda: features_and_matches_of(match_photos(model, images)))
+
+    def _extract(self, extractor: Extractor, photo: Photo) -> Arrays:
+        return self._once((extractor.tag(), photo.name), lambda: extract_photo(extractor, photo))
+
+    def _once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """What the cache has under a key, made where it has nothing."""
+        if self.cache is None:
+            return make()
+        if key not in self.cache:
+            self.cache[key] = make()
+        kept: T = self.cache[key]
+        return kept
 
     def depth_map(self, photo: Photo) -> torch.Tensor | None:
         """(H, W) metres of a photo, unknown = NaN or <= 0; None where the method's depth is not dense.
@@ -147,7 +171,7 @@ class TwoViewEstimator:
         if extractor is None:
             return self.depth
         focal = extractor.attributes().get(TRAINING_FOCAL_KEY)
-        found = in_memory(extract_photo(extractor, photo), None if focal is None else float(focal))
+        found = in_memory(self._extract(extractor, photo), None if focal is None else float(focal))
         assert found.depths is not None
         samples = DepthSamples(
             torch.from_numpy(found.keypoints), torch.from_numpy(found.depths), photo.size, found.learned_focal
@@ -161,6 +185,11 @@ def extract_photo(extractor: Extractor, photo: Photo) -> Arrays:
     size = extractor.network_size(photo.size, float(K[0, 0] + K[1, 1]) / 2)
     image = torch.from_numpy(prepare_image(photo.image, extractor.preprocessing, size))
     return describe_images(extractor, image[None], [photo.size])[0]
+
+
+def _matches(matcher: Matcher, arrays0: Arrays, arrays1: Arrays) -> Matches:
+    partners, scores = matcher.match(_as_stored(arrays0), _as_stored(arrays1))
+    return matches_of_partners(partners.numpy(), scores.numpy())
 
 
 def _as_stored(arrays: Arrays) -> dict[str, torch.Tensor]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from mickey_hloc.confidence.policy import Acceptance, feature_family, find_acceptance
-from mickey_hloc.depth.sources import split_spec
+from mickey_hloc.depth.sources import DEPTH_SOURCES, split_spec
 from mickey_hloc.depth.table import SPECS
 from mickey_hloc.errors import InputError
 from mickey_hloc.features import EXTRACTORS, Extractor
@@ -242,17 +242,22 @@ class Parts:
 
     @property
     def family(self) -> str:
-        """What calibrations know the features and matches by, e.g. "small", "sift", "disk+lightglue"."""
+        """What calibrations know features, matches and depth by, e.g. "small", "disk+lightglue@measured"."""
         if self.pair_model is not None:
-            return self.pair_model.name
+            return feature_family(self.pair_model.name, "", self.depth_kind)
         family = "" if self.extractor is None else self.extractor.family
-        return feature_family(family, "" if self.matcher is None else self.matcher.name)
+        return feature_family(family, "" if self.matcher is None else self.matcher.name, self.depth_kind)
+
+    @property
+    def depth_kind(self) -> str:
+        """Of the depth source, see ``DepthSource.depth_kind``; "" where the depth is the features' own."""
+        return "" if self.depth is None else DEPTH_SOURCES.get(split_spec(self.depth)[0]).depth_kind
 
     @cached_property
     def acceptance(self) -> Acceptance:
         """How estimates become poses."""
         m = self.method
-        return find_acceptance(self.family, self.solver.name, m.accept, m.accept_options, m.calibration)
+        return find_acceptance(self.family, self.solver.calibrated_as, m.accept, m.accept_options, m.calibration)
 
     @property
     def depth_tag(self) -> str:

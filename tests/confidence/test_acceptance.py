@@ -8,21 +8,28 @@ import pycolmap
 import pytest
 
 from mickey_hloc.confidence import AcceptanceOptions, Calibration, Logistic, accept, in_words, strength
+from mickey_hloc.confidence.policy import Acceptance
+from mickey_hloc.confidence.uncertainty import UncertaintyModel
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.evidence import Evidence
-from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.geometry.relative_pose import CovarianceParts, RelativePose
 
 CORRECT = Logistic(("log_inliers",), (np.log1p(17),), (1.0,), (2.0,), 0.0)
 SUPPORT = Logistic(("log_inliers",), (np.log1p(10),), (1.0,), (2.0,), 0.0)
-CALIBRATION = Calibration(CORRECT, SUPPORT, 0.0, covariance_scale=4.0, distance_68=1.5, distance_95=3.0)
+UNCERTAINTY = UncertaintyModel(residual=0.1, correlation=1.0, common_scale=0.1, distance_68=1.5, distance_95=3.0)
+CALIBRATION = Calibration(CORRECT, SUPPORT, 0.0, UNCERTAINTY)
 GOOD = Evidence(
     num_correspondences=60,
     num_inliers=40,
     rotation_std_deg=0.5,
     line_distance=0.1,
+    depth_disagreement=0.03,
     log10_nfa=-20.0,
     distance_m=1.0,
 )
+
+ALONG = np.diag([0.0, 0, 0, 1.0, 0, 0])
+PARTS = CovarianceParts(np.eye(6) * 0.01, np.zeros((6, 6)), ALONG)
 
 
 def estimate(evidence: Evidence = GOOD) -> RelativePose:
@@ -33,9 +40,8 @@ def estimate(evidence: Evidence = GOOD) -> RelativePose:
         estimate=pose,
         score=38.0,
         evidence=evidence,
-        covariance=np.eye(6) * 0.01,
-        distance_68_m=(0.9, 1.1),
-        distance_95_m=(0.804, 1.196),
+        covariance=PARTS.residual,
+        covariance_parts=PARTS,
     )
 
 
@@ -44,17 +50,29 @@ def test_a_supported_estimate_gets_its_probability_and_scaled_uncertainty() -> N
     assert pose.success
     assert pose.reason == ""
     assert pose.confidence == pytest.approx(CORRECT.probability(GOOD))
-    np.testing.assert_allclose(pose.covariance, np.eye(6) * 0.04)
-    np.testing.assert_allclose(pose.distance_68_m, (0.7, 1.3))  # 1.5 x twice 0.1 m
-    np.testing.assert_allclose(pose.distance_95_m, (0.4, 1.6))
+    np.testing.assert_allclose(pose.covariance, np.eye(6) * 0.04 + ALONG * 0.01)  # 0.1 x 40 inliers; (10 %)^2
+    std = np.sqrt(0.05)
+    np.testing.assert_allclose(pose.distance_68_m, (1 - 1.5 * std, 1 + 1.5 * std))
+    np.testing.assert_allclose(pose.distance_95_m, (1 - 3 * std, 1 + 3 * std))
+
+
+def test_depth_that_is_the_same_everywhere_has_a_calibration_of_its_own() -> None:
+    doubtful = dataclasses.replace(CALIBRATION, correct=dataclasses.replace(CORRECT, bias=-2.0), note="a guess")
+    acceptance = Acceptance(CALIBRATION, constant=doubtful)
+    seen = acceptance.judge(estimate(dataclasses.replace(GOOD, depth_spread=0.3)))
+    assert (seen.confidence, seen.note) == (CORRECT.probability(GOOD), "")
+    constant = acceptance.judge(estimate(dataclasses.replace(GOOD, depth_spread=0.0)))
+    assert constant.confidence < seen.confidence
+    assert constant.note == "a guess"
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"num_inliers": 7.0}, "7 distinct inliers of 60, 8 are needed"),
-        ({"rotation_std_deg": 46.0}, "do not determine the rotation"),
+        ({"rotation_std_deg": 2.1}, "do not determine the rotation"),
         ({"line_distance": 0.005}, "do not determine the rotation"),
+        ({"line_distance": 0.015, "depth_disagreement": 0.1}, "do not determine the rotation"),
         ({"log10_nfa": 0.0}, "no more than chance explains"),
         ({"num_inliers": 10.0}, "weak support: .* of 100 such poses"),
     ],

@@ -1,6 +1,7 @@
 """Calibrations: what they compute, how they are stored, what is refused, and how they are fitted."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -23,8 +24,17 @@ from mickey_hloc.confidence.reliability import (
     reliability_diagram,
     roc_auc,
 )
+from mickey_hloc.confidence.uncertainty import (
+    CHI2_6_95,
+    PoseError,
+    UncertaintyModel,
+    distance_sigmas,
+    fit_uncertainty,
+    squared_errors,
+)
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.evidence import Evidence
+from mickey_hloc.geometry.relative_pose import CovarianceParts
 
 MODEL = Logistic(("log_inliers",), (1.0,), (2.0,), (3.0,), -0.5)
 SIMPLE = Calibration(MODEL, MODEL, 0.4, fitted_on="nothing")
@@ -68,6 +78,13 @@ def test_what_was_never_calibrated_gets_a_cautious_guess_and_a_note() -> None:
     for feature, solver in (("superpoint", "joint"), ("small", "my.module:Solver")):
         found = shipped.find(feature, solver)
         assert f"not calibrated for {feature} with {solver}" in found.note
+    assert "sift with pnp on learned depth" in shipped.find("sift@learned", "pnp").note
+    assert "is a guess" in shipped.find("sift@constant", "pnp").note
+
+
+def test_features_without_depth_of_their_own_are_taken_to_have_measured_depth() -> None:
+    assert shipped_calibrations().find("sift", "pnp") == shipped_calibrations().find("sift@measured", "pnp")
+    assert shipped_calibrations().find("sift", "pnp").note == ""
     with pytest.raises(InputError, match="none for any method"):
         Calibrations({}).find("small", "joint")
 
@@ -81,8 +98,8 @@ def test_own_calibrations_replace_shipped_ones() -> None:
 def altered(inside: str = "", **changes) -> str:
     """A valid file with a change in the calibration, or in one of its models; None takes a key away."""
     model = {"features": ["log_inliers"], "means": [1.0], "scales": [2.0], "weights": [3.0], "bias": 0.0}
-    entry = {"correct": dict(model), "support": dict(model), "min_support": 0.5, "covariance_scale": 1.0}
-    entry |= {"distance_68": 1.0, "distance_95": 2.0, "fitted_on": "x", "note": ""}
+    entry = {"correct": dict(model), "support": dict(model), "min_support": 0.5, "fitted_on": "x", "note": ""}
+    entry |= {"uncertainty": asdict(UncertaintyModel()), "max_rotation_std_deg": 2.0}
     target = entry[inside] if inside else entry
     for key, value in changes.items():
         target[key] = value
@@ -112,7 +129,10 @@ def test_the_unaltered_file_is_read() -> None:
         (altered("support", scales=[0.0]), "below 0"),
         (altered("support", means=[True]), "means is"),
         (altered(min_support="high"), "min_support is"),
-        (altered(covariance_scale=0.0), "not positive"),
+        (altered(max_rotation_std_deg=0.0), "not positive"),
+        (altered("uncertainty", residual=0.0), "widths of 0"),
+        (altered("uncertainty", depth_scale=None), "expected exactly"),
+        (altered("uncertainty", distance_95="wide"), "distance_95 is"),
         (altered(support=3), "expected exactly"),
     ],
 )
@@ -140,6 +160,14 @@ def test_the_logistic_fit_finds_the_model_that_made_the_data() -> None:
     assert against.max() < 0.05
 
 
+def made_up_error(rng: np.random.Generator, scale: float = 0.1) -> PoseError:
+    """Of a pose 2 m away: residuals say half of what is there, and both depth maps are wrong by 10 %."""
+    factor = rng.normal(size=(6, 6)) * [[0.02], [0.02], [0.02], [0.05], [0.05], [0.05]]
+    parts = CovarianceParts(factor @ factor.T, np.zeros((6, 6)), np.diag([0.0, 0, 0, 4, 0, 0]))
+    delta = 2 * factor @ rng.normal(size=6) + np.r_[np.zeros(3), 2 * scale * rng.normal(), 0, 0]
+    return PoseError(delta, parts, 20.0, np.array([1.0, 0, 0]), float(-delta[3]))
+
+
 def table(num: int, seed: int) -> list[Judgement]:
     """Related pairs whose inliers say how probable they are to be right, and unrelated ones with few."""
     rng = np.random.default_rng(seed)
@@ -147,7 +175,7 @@ def table(num: int, seed: int) -> list[Judgement]:
     for _ in range(num):
         inliers = float(np.exp(rng.uniform(1.5, 4.5)))
         right = rng.random() < 1 / (1 + np.exp(-3 * (np.log(inliers) - 3)))
-        rows.append(Judgement(evidence(inliers), bool(right), False, float(4 * rng.chisquare(6)), 2 * rng.normal()))
+        rows.append(Judgement(evidence(inliers), bool(right), False, made_up_error(rng)))
         rows.append(Judgement(evidence(float(rng.integers(3, 9))), False, True))
     return rows
 
@@ -162,9 +190,33 @@ def test_a_fit_is_calibrated_on_data_it_has_not_seen_and_rejects_unrelated_pairs
     accepted = np.array([fitted.support.logit(row.evidence) >= fitted.min_support for row in unseen])
     assert accepted[unrelated].mean() <= 0.01
     assert accepted[correct].mean() > 0.85
-    assert fitted.covariance_scale == pytest.approx(4.0, rel=0.15)
-    assert fitted.distance_68 == pytest.approx(1.0, rel=0.1)
-    assert fitted.distance_95 == pytest.approx(1.96, rel=0.1)
+    found = fitted.uncertainty
+    assert found.residual_std(20.0) == pytest.approx(2.0, rel=0.2)
+    assert found.common_scale == pytest.approx(0.1, rel=0.2)
+    errors = [row.error for row in unseen if row.error is not None]
+    squared, sigmas = squared_errors(found, errors), np.abs(distance_sigmas(found, errors))
+    assert np.mean(squared < found.squared_68) == pytest.approx(0.68, abs=0.04)
+    assert np.mean(squared < CHI2_6_95) == pytest.approx(0.95, abs=0.02)
+    assert np.mean(sigmas < found.distance_68) == pytest.approx(0.68, abs=0.04)
+    assert np.mean(sigmas < found.distance_95) == pytest.approx(0.95, abs=0.02)
+
+
+def test_the_uncertainty_of_too_few_poses_is_the_default() -> None:
+    rng = np.random.default_rng(0)
+    assert fit_uncertainty([made_up_error(rng) for _ in range(19)]) == UncertaintyModel()
+
+
+def test_errors_that_more_matches_do_not_shrink_are_found() -> None:
+    """The residuals promise a variance of 1 / n, the errors keep theirs."""
+    rng = np.random.default_rng(0)
+    errors = []
+    for _ in range(600):
+        n = float(rng.integers(10, 1000))
+        parts = CovarianceParts(np.eye(6) * 1e-2 / n, np.zeros((6, 6)), np.zeros((6, 6)))
+        errors.append(PoseError(0.1 * rng.normal(size=6), parts, n, np.array([1.0, 0, 0]), 0.1 * rng.normal()))
+    found = fit_uncertainty(errors)
+    assert found.correlation > 0.9
+    assert found.residual_std(100.0) == pytest.approx(10.0, rel=0.15)
 
 
 def test_too_small_a_table_is_refused() -> None:

@@ -7,7 +7,9 @@ import torch
 from support.solver_scenes import R_TRUE, SIZE, T_TRUE, K, make_scene
 
 from mickey_hloc.confidence.judging import judge
-from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.confidence.uncertainty import UncertaintyModel, distance_sigmas, squared_errors
+from mickey_hloc.geometry.evidence import Evidence
+from mickey_hloc.geometry.relative_pose import CovarianceParts, RelativePose
 from mickey_hloc.solvers import get_solver
 
 TRUTH = pycolmap.Rigid3d(pycolmap.Rotation3d(R_TRUE.numpy()), T_TRUE.numpy())
@@ -25,7 +27,7 @@ def test_unrelated_photos_and_failures_are_never_right() -> None:
     row = judge(estimate, None, K.numpy(), SIZE)
     assert row.is_unrelated
     assert not row.is_correct
-    assert row.squared_error is None
+    assert row.error is None
     failed = judge(RelativePose.failure("nothing"), TRUTH, K.numpy(), SIZE)
     assert not failed.is_correct
     assert not failed.is_unrelated
@@ -39,8 +41,12 @@ def test_errors_in_units_of_the_covariance() -> None:
         turn = torch.linalg.matrix_exp(torch.tensor(np.cross(np.eye(3), -delta[:3]))).numpy()
         moved = pycolmap.Rigid3d(pycolmap.Rotation3d(turn @ R_TRUE.numpy()), T_TRUE.numpy() + delta[3:])
         length = float(T_TRUE.norm())
-        estimate = RelativePose(True, TRUTH, estimate=TRUTH, covariance=C, distance_68_m=(length - 0.5, length + 0.5))
+        parts = CovarianceParts(C, np.zeros((6, 6)), np.zeros((6, 6)))
+        estimate = RelativePose(True, TRUTH, estimate=TRUTH, evidence=Evidence(num_inliers=9), covariance_parts=parts)
         row = judge(estimate, moved, K.numpy(), SIZE)
-        assert row.squared_error == pytest.approx(1.0, rel=1e-6)
-        off = (length - float(np.linalg.norm(moved.translation))) / 0.5
-        assert row.distance_sigmas == pytest.approx(off, abs=1e-9)
+        assert row.error is not None
+        model = UncertaintyModel(residual=1 / 9, correlation=1.0)
+        assert squared_errors(model, [row.error])[0] == pytest.approx(1.0, rel=1e-6)
+        off = length - float(np.linalg.norm(moved.translation))
+        assert row.error.distance_m == pytest.approx(off, abs=1e-9)
+        assert distance_sigmas(model, [row.error])[0] == pytest.approx(off / estimate.distance_std_m(C), abs=1e-9)

@@ -1,0 +1,63 @@
+"""Pairs whose truth is known, as calibrations are fitted to them and judged on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pycolmap
+import pytest
+from support.mapfree_files import REFERENCE, frame, write_scene
+
+from mickey_hloc.benchmark.judged_pairs import judged_pairs
+from mickey_hloc.errors import InputError
+from mickey_hloc.features.sift import SiftExtractor
+from mickey_hloc.two_view.method import Method
+
+METHODS = [Method(feature="sift", depth="constant:2", solver=solver) for solver in ("procrustes", "pnp")]
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> list[Path]:
+    """Two places of one scene each: bricks, seen again by a camera that went sideways by 0.1 m."""
+    found = []
+    for seed in (0, 1):
+        place = tmp_path / f"place{seed}"
+        move = pycolmap.Rigid3d(pycolmap.Rotation3d(), np.array([-0.1, 0, 0]))
+        scene = write_scene(place / "val" / "s00000", {0: move}, focal=400.0)
+        bricks = np.random.default_rng(seed).integers(0, 255, (30, 40, 1), dtype=np.uint8)
+        wall = bricks.repeat(8, axis=0).repeat(8, axis=1).repeat(3, axis=2)
+        for name, start in ((REFERENCE, 0), (frame(0), 20)):
+            (scene / name).parent.mkdir(exist_ok=True)
+            cv2.imwrite(str(scene / name), wall[:, start : start + 240])
+        found.append(place)
+    return found
+
+
+def test_every_method_judges_the_same_pairs_and_photos_are_described_once(places, monkeypatch) -> None:
+    described = []
+    of_one = SiftExtractor._extract
+
+    def counted(self, images):
+        described.append(len(images))
+        return of_one(self, images)
+
+    monkeypatch.setattr(SiftExtractor, "_extract", counted)
+    pairs = list(judged_pairs(METHODS, places, num_unrelated=6, progress=False))
+    assert [len(of_all) for of_all in pairs] == [2] * 8
+    for of_all in pairs[:2]:
+        assert all(pair.judgement.is_correct and pair.judgement.error is not None for pair in of_all)
+    for of_all in pairs[2:]:
+        assert all(pair.judgement.is_unrelated and not pair.judgement.is_correct for pair in of_all)
+    assert sum(described) == 4
+    alone = list(judged_pairs(METHODS[1:], places, num_unrelated=6, progress=False))
+    assert [pair.judgement.evidence for (pair,) in alone] == [of_all[1].judgement.evidence for of_all in pairs]
+
+
+def test_a_place_alone_has_no_unrelated_pairs(places) -> None:
+    assert len(list(judged_pairs(METHODS, places[:1], num_unrelated=0, progress=False))) == 1
+    with pytest.raises(InputError, match="two places or more"):
+        list(judged_pairs(METHODS, places[:1], num_unrelated=1, progress=False))
+    with pytest.raises(InputError, match="enough photos"):
+        list(judged_pairs(METHODS, places, num_unrelated=1000, progress=False))
