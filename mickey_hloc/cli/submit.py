@@ -55,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     from mickey_hloc.evaluation.validation import expected_frames, validate_submission
     from mickey_hloc.io.poses import with_estimates
 
+    if args.accept == "supported":
+        _require_refusals(args.poses)
     poses = _read_all(args.poses)
     poses = with_estimates(poses) if args.accept == "all" else poses
     scenes = [read_scene(path) for path in find_scenes(args.dataset, args.split, args.scenes)]
@@ -73,6 +75,19 @@ def run(args: argparse.Namespace) -> int:
     print_problems(problems, limit=20)
     print(f"{args.output}: {count} poses of {len(assembled.estimates)} scenes")
     return 1 if problems else 0
+
+
+def _require_refusals(paths: list[Path]) -> None:
+    """Refuse poses files that do not tell supported poses from others."""
+    from mickey_hloc.io.pose_journal import poses_origin
+
+    for path in paths:
+        acceptance = poses_origin(path).get("acceptance")
+        if isinstance(acceptance, dict) and acceptance.get("accept") == "all":
+            raise InputError(
+                f"{path} was made with --accept all and does not tell which of its poses are supported; make it again "
+                "with --accept supported, or submit all."
+            )
 
 
 def _read_all(paths: list[Path]) -> dict[tuple[str, str], RelativePose]:

@@ -33,7 +33,7 @@ class Evidence:
         rotation_std_deg: predicted standard deviation of the rotation about its least certain axis.
         line_distance: median distance of the inliers from the line that most of them lie on, share of the diagonal, the
             smaller of both images: on a line the rotation is not determined, whatever noise makes of the depths.
-        vcre_std: predicted VCRE from the residuals' covariance, as a share of 10 % of the diagonal.
+        vcre_std: predicted VCRE if errors of points were alike in all directions, as a share of 10 % of the diagonal.
         scale_vcre: the same for depth maps whose scales are wrong by 10 %, each for itself: residuals do not show that.
         depth_spread: standard deviation of the logarithms of the judged keypoints' depths, the smaller of both views; 0
             for a depth that is the same everywhere and says nothing about the scene.

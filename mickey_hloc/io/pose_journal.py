@@ -13,16 +13,28 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.locks import file_lock
-from mickey_hloc.io.origin import ORIGIN_KEY, check_origin
+from mickey_hloc.io.origin import ORIGIN_KEY, check_origin, origin_values
 from mickey_hloc.io.poses import HEADER, Pair, format_pair, is_comment, read_poses
 from mickey_hloc.io.text import read_text
 
 _ORIGIN_PREFIX = f"# {ORIGIN_KEY} "
 _INPUT_PREFIX = "# mickey_hloc_input "
+
+
+def poses_origin(path: Path) -> dict[str, Any]:
+    """What a poses file says of its making; empty where it says nothing that can be read.
+
+    Raises:
+        InputError: no such file.
+    """
+    for line in read_text(path, "poses file").splitlines():
+        if line.startswith(_ORIGIN_PREFIX):
+            return origin_values({ORIGIN_KEY: line.removeprefix(_ORIGIN_PREFIX)})
+    return {}
 
 
 class PoseJournal:

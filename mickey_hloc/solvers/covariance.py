@@ -120,6 +120,28 @@ def _inverse(A: Tensor, depth_m: float) -> Tensor | None:
     return units[:, None] * ((axes / eigenvalues) @ axes.mT) * units
 
 
+def isotropic_covariance(R: Tensor, t: Tensor, X: Tensor, Y: Tensor) -> Tensor:
+    """(6, 6) covariance of a pose that was fitted to points with errors alike in all directions, in metres that grow
+    with the distance; float64, infinite where they do not determine it. It compares poses of different solvers.
+
+    Args:
+        R, t: (3, 3) and (3,) metres.
+        X, Y: (k, 3) metres, inliers in camera 0 and camera 1.
+    """
+    X, Y, R, t = (part.cpu().double() for part in (X, Y, R, t))
+    turned = X @ R.mT
+    errors, k = turned + t - Y, len(X)
+    unknown = torch.full((6, 6), math.inf, dtype=torch.float64)
+    if k < 3:
+        return unknown
+    weights = 1.0 / (turned + t).square().sum(dim=-1).clamp(min=1e-6)
+    jacobian = torch.cat([-skew(turned), torch.eye(3, dtype=torch.float64).expand(k, 3, 3)], dim=-1)
+    H = torch.einsum("m,mei,mej->ij", weights, jacobian, jacobian)
+    variance = float((weights * errors.square().sum(dim=-1)).sum()) / max(3 * k - 6, 1)
+    inverse = _inverse(H, 1.0)
+    return unknown if inverse is None else variance * inverse
+
+
 def vcre_std(covariance: Tensor, R: Tensor, t: Tensor, K: Tensor, diagonal_px: float) -> float:
     """Predicted VCRE of a pose with this covariance (root mean square), as a share of 10 % of the image diagonal."""
     if not bool(torch.isfinite(covariance).all()):

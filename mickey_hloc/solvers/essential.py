@@ -5,6 +5,7 @@ cameras may differ, depth also decides among the motions that the matches allow 
 scenes), and inliers must agree in scale too.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,8 +43,8 @@ class EssentialOptions(MatchOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self, "max_error_px", self.max_error_px > 0, "positive")
-        require(self, "max_scale_error_m", self.max_scale_error_m > 0, "positive")
+        require(self, "max_error_px", 0 < self.max_error_px < math.inf, "positive and finite")
+        require(self, "max_scale_error_m", 0 < self.max_scale_error_m < math.inf, "positive and finite")
         require(self, "max_iterations", self.max_iterations >= 1, "at least 1")
         require(self, "probability", 0 < self.probability < 1, "between 0 and 1")
 

@@ -61,7 +61,7 @@ class JointOptions(EvidenceOptions):
             "max_reprojection_error_px",
             "shift_sigma_m",
         ):
-            require(self, name, getattr(self, name) > 0, "positive")
+            require(self, name, 0 < getattr(self, name) < math.inf, "positive and finite")
 
 
 class JointSolver(Solver):

@@ -1,5 +1,6 @@
 """What the solvers that work on given matches have in common: from usable matches to a judged result."""
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -40,8 +41,8 @@ class MatchOptions(EvidenceOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self, "keypoint_sigma_px", self.keypoint_sigma_px > 0, "positive")
-        require(self, "depth_sigma", self.depth_sigma >= 0, "0 or positive")
+        require(self, "keypoint_sigma_px", 0 < self.keypoint_sigma_px < math.inf, "positive and finite")
+        require(self, "depth_sigma", 0 <= self.depth_sigma < math.inf, "0 or positive, and finite")
 
 
 class MatchSolver(Solver):

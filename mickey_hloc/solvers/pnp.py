@@ -1,5 +1,6 @@
 """Metric relative pose from 3D-2D matches: P3P RANSAC and non-linear refinement, by pycolmap or PoseLib."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,7 +38,7 @@ class PnPOptions(MatchOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self, "max_error_px", self.max_error_px > 0, "positive")
+        require(self, "max_error_px", 0 < self.max_error_px < math.inf, "positive and finite")
         require(self, "max_iterations", self.max_iterations >= 1, "at least 1")
         require(self, "probability", 0 < self.probability < 1, "between 0 and 1")
 

@@ -1,5 +1,6 @@
 """MicKey's probabilistic RANSAC: hypotheses from the full correspondence probability (sections 3.1.2 and 4)."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -54,10 +55,10 @@ class ProbabilisticOptions(EvidenceOptions):
             require(self, name, getattr(self, name) >= 1, "at least 1")
         require(self, "minimal", self.minimal >= 3, "at least 3")
         require(self, "num_samples", self.num_samples >= self.minimal, "at least the minimal set")
-        require(self, "score_threshold_m", self.score_threshold_m > 0, "positive")
-        require(self, "inlier_threshold_m", self.inlier_threshold_m > 0, "positive")
+        require(self, "score_threshold_m", 0 < self.score_threshold_m < math.inf, "positive and finite")
+        require(self, "inlier_threshold_m", 0 < self.inlier_threshold_m < math.inf, "positive and finite")
         require(self, "refine_steps", self.refine_steps >= 0, "at least 0")
-        require(self, "keypoint_sigma_px", self.keypoint_sigma_px > 0, "positive")
+        require(self, "keypoint_sigma_px", 0 < self.keypoint_sigma_px < math.inf, "positive and finite")
 
 
 class ProbabilisticSolver(Solver):

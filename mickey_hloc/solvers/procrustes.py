@@ -41,7 +41,7 @@ class ProcrustesOptions(MatchOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self, "max_error_m", self.max_error_m > 0, "positive")
+        require(self, "max_error_m", 0 < self.max_error_m < math.inf, "positive and finite")
         require(self, "max_iterations", self.max_iterations >= 1, "at least 1")
         require(self, "probability", 0 < self.probability < 1, "between 0 and 1")
         require(self, "batch", self.batch >= 1, "at least 1")

@@ -3,6 +3,7 @@
 Solvers refuse nothing that they can estimate; ``mickey_hloc.confidence`` decides what is accepted.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ class EvidenceOptions(CheckedOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self, "distinct_px", self.distinct_px > 0, "positive")
+        require(self, "distinct_px", 0 < self.distinct_px < math.inf, "positive and finite")
         require(self, "chance_pairs", self.chance_pairs >= 1, "at least 1")
 
 

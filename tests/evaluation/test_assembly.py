@@ -1,5 +1,6 @@
 """From poses files to submissions: pair order, failures, and the multi-frame track's fusion."""
 
+import json
 import zipfile
 
 import numpy as np
@@ -12,6 +13,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.assembly import assemble, fuse_window, poses_by_query
 from mickey_hloc.evaluation.mapfree import evaluate_submission
 from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.io.origin import ORIGIN_KEY
 from mickey_hloc.io.poses import write_poses
 
 
@@ -175,3 +177,16 @@ def test_a_query_twice():
     pose = estimated(random_pose(np.random.default_rng(0)))
     with pytest.raises(InputError, match="twice"):
         poses_by_query({pair("s0", 5): pose, pair("s0", 5)[::-1]: pose})
+
+
+def test_submit_of_supported_poses_needs_a_file_that_tells_them(scene, tmp_path, capsys):
+    _, truth = scene
+    write_poses(tmp_path / "p.txt", {pair("s00000", number): estimated(truth[number]) for number in (0, 5)})
+    text = (tmp_path / "p.txt").read_text()
+    arguments = ["--dataset", str(tmp_path / "data"), "--split", "val", "--output", str(tmp_path / "s.zip")]
+    for policy, status in (("all", 2), ("supported", 0)):
+        origin = json.dumps({"acceptance": {"accept": policy}})
+        (tmp_path / "p.txt").write_text(f"# {ORIGIN_KEY} {origin}\n{text}")
+        assert main(["submit", "--poses", str(tmp_path / "p.txt"), *arguments, "--accept", "supported"]) == status
+        assert ("does not tell which of its poses are supported" in capsys.readouterr().err) == (status == 2)
+        assert main(["submit", "--poses", str(tmp_path / "p.txt"), *arguments]) == 0

@@ -10,8 +10,8 @@ import pytest
 import torch
 from support.solver_scenes import make_scene
 
-from mickey_hloc.errors import PartError
-from mickey_hloc.solvers import PoseProblem, RelativePose, Solver
+from mickey_hloc.errors import InputError, PartError
+from mickey_hloc.solvers import PoseProblem, RelativePose, Solver, get_solver
 
 IDENTITY = pycolmap.Rigid3d()
 
@@ -81,3 +81,28 @@ def test_numbers_that_a_solver_breaks_down_on_are_a_failure(error: Exception, to
     found = BreakingDown(error).solve(make_scene(5))
     assert not found.success
     assert found.reason == f"the solver broke down on these numbers ({told})"
+
+
+def test_a_class_that_does_not_say_what_it_needs_is_refused() -> None:
+    class Unsaid(Solver):
+        def _solve(self, problem: PoseProblem, generator: torch.Generator) -> Any: ...
+
+    with pytest.raises(PartError, match="Solver Unsaid must say what it needs"):
+        Unsaid()
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("procrustes", "max_error_m"),
+        ("pnp", "max_error_px"),
+        ("essential", "max_scale_error_m"),
+        ("joint", "max_error_sigmas"),
+        ("probabilistic", "inlier_threshold_m"),
+        ("procrustes", "distinct_px"),
+    ],
+)
+def test_thresholds_are_finite(name: str, option: str) -> None:
+    for value in (float("inf"), 0.0):
+        with pytest.raises(InputError, match=f"{option}.*positive and finite"):
+            get_solver(name, **{option: value})
