@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser, "folder for the model in metres; the input is not touched")
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images (default: MODEL/images)")
     add_evidence(parser)
+    add_options(parser, "the scale from depth as scale.NAME, of the source as depth.NAME", "scale.min_parallax_deg=2")
     add_exif(parser)
     parser.add_argument("--tum", action="store_true", help="write trajectory.txt as well, as evo reads it")
     parser.add_argument("--ply", action="store_true", help="write points3D.ply as well")
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_evidence(parser: argparse.ArgumentParser) -> None:
-    """What says something of the scale; also of ``sfm --metric``."""
+    """What says something of the scale, but for ``--set``; also of ``sfm --metric``."""
     group = parser.add_argument_group("evidence for the scale, all of it together")
     add_depth(group)
     group.add_argument(
@@ -92,7 +93,6 @@ def add_evidence(parser: argparse.ArgumentParser) -> None:
         choices=("supported", "all"),
         help="supported: write nothing where the evidence is too weak (default: %(default)s)",
     )
-    add_options(group, "the scale from depth as scale.NAME, of the source as depth.NAME", "scale.min_parallax_deg=2")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -121,8 +121,11 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
-def chosen_evidence(args: argparse.Namespace) -> Evidence:
+def chosen_evidence(args: argparse.Namespace, default_slot: str = "scale") -> Evidence:
     """The evidence of the arguments of ``add_evidence``.
+
+    Args:
+        default_slot: what ``--set`` without a slot's name is for.
 
     Raises:
         InputError: numbers that are none, or an unknown option.
@@ -134,7 +137,7 @@ def chosen_evidence(args: argparse.Namespace) -> Evidence:
     from mickey_hloc.registry import make_options
     from mickey_hloc.scale_reconstruction import Evidence
 
-    given = slot_options(args.set, "scale")
+    given = slot_options(args.set, default_slot)
     options = {"focal_correction": args.focal_correction, "shared_error": args.depth_shared_error, **given["scale"]}
     lengths = []
     for image, *numbers in args.known_length:

@@ -1,15 +1,18 @@
 """``mickey-hloc sfm``: a folder of images becomes a COLMAP model, through hloc's own steps.
 
-images -> pairs -> features -> matches -> COLMAP model. A step whose output file exists is not repeated.
+images -> pairs -> features -> matches -> COLMAP model -> the same in metres. A step whose output file exists is not
+repeated.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mickey_hloc.cli.scale import add_evidence, chosen_evidence
 from mickey_hloc.cli.vocabulary import (
     add_exif,
     add_feature,
@@ -25,8 +28,11 @@ from mickey_hloc.cli.vocabulary import (
 from mickey_hloc.errors import InputError
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import pycolmap
 
+    from mickey_hloc.scale_reconstruction import Evidence
     from mickey_hloc.two_view.method import Method
 
 CAMERA_MODES = ("AUTO", "PER_FOLDER", "PER_IMAGE", "SINGLE")
@@ -34,19 +40,25 @@ CAMERA_MODES = ("AUTO", "PER_FOLDER", "PER_IMAGE", "SINGLE")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("images", type=Path, help="folder of the images")
+    parser.add_argument("images", type=Path, help="folder of the images, or a video")
     add_output(parser, "folder for everything that is made")
     parser.add_argument("--image-list", type=Path, help="file with a name a line; default: all images in the folder")
     parser.add_argument("--glob", action="append", help="pattern of image names, e.g. '*.jpg'; may be repeated")
     add_matching_arguments(parser)
     parser.add_argument(
-        "--pairs", default="exhaustive", help="exhaustive, sequential, a retrieval conf, e.g. netvlad, or a pairs file"
+        "--pairs",
+        help="exhaustive, sequential, a retrieval conf, e.g. netvlad, or a pairs file (default: exhaustive, of a video "
+        "sequential)",
     )
     parser.add_argument("--num-matched", type=int, default=20, help="with a retrieval conf: how many similar images")
     parser.add_argument("--overlap", type=int, default=10, help="with sequential: how many of the next images")
     parser.add_argument("--camera-mode", default="AUTO", choices=CAMERA_MODES, help="which images share a camera")
     parser.add_argument("--camera-model", help="of COLMAP, e.g. PINHOLE; default: SIMPLE_RADIAL")
     parser.add_argument("--camera-params", help="its parameters, e.g. 525,525,320,240, kept; default: EXIF, refined")
+    parser.add_argument("--mapper", default="incremental", choices=("incremental", "global"), help="of COLMAP")
+    parser.add_argument("--max-frames", type=int, default=500, help="of a video (default: %(default)s)")
+    parser.add_argument("--metric", action="store_true", help="write the model in metres as well, see `scale`")
+    add_evidence(parser)
     add_report(parser)
 
 
@@ -79,35 +91,70 @@ def chosen_matching(args: argparse.Namespace) -> Method:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0, or 1 where there is no model."""
-    import pycolmap
-
     from mickey_hloc.hloc_plugin import import_step, register
-    from mickey_hloc.hloc_plugin.steps import (
-        check_shared_cameras,
-        empty_model_dir,
-        extract,
-        find_images,
-        make_pairs,
-        match,
-        method_name,
-        reconstruct,
-    )
+    from mickey_hloc.hloc_plugin.steps import check_shared_cameras, extract, find_images, make_pairs, match, method_name
 
     check_report(args.report)
     hloc = register(args.hloc)
     import_step(hloc, "reconstruction")  # a package that it lacks shows here
     camera_options = _camera_options(args)
     extractor, matching = chosen_matching(args).resolve_matching()
+    has_depth = extractor is not None and "depths" in extractor.datasets
+    evidence = _evidence(args, has_depth) if args.metric else None
+    how = args.pairs or "exhaustive"
+    if args.images.is_file():
+        args.images, how = _frames_of_video(args), args.pairs or "sequential"
 
     names = find_images(args.images, args.image_list, **({"globs": args.glob} if args.glob else {}))
     check_shared_cameras(args.images, names, args.camera_mode, args.camera_params is not None)
     counts = {"num_matched": args.num_matched, "overlap": args.overlap}
-    pairs = make_pairs(hloc, args.pairs, args.images, args.output, names, **counts)
+    pairs = make_pairs(hloc, how, args.images, args.output, names, **counts)
     features = None if extractor is None else extract(extractor, args.images, args.output, names)
+    own_depth = features
     features, matches = match(hloc, matching, pairs, args.images, args.output, features)
 
-    sfm_dir = empty_model_dir(args.output / f"sfm-{method_name(extractor, matching)}-{pairs.stem}")
-    model = reconstruct(
+    sfm_dir = args.output / f"sfm-{method_name(extractor, matching)}-{pairs.stem}"
+    model = _map(hloc, args, names, sfm_dir, pairs, features, matches, camera_options)
+    status = report(model, len(names), sfm_dir)
+    if args.report is not None:
+        from mickey_hloc.cli.model_page import write_sfm_page
+
+        page = write_sfm_page(args.report, model, len(names), args.images, command_line())
+        print(f"report: {page}", file=sys.stderr)
+    if status or model is None:
+        return status
+    _report_focals(model, sfm_dir)
+    if evidence is None:
+        print("the model has no scale: its unit is arbitrary; --metric or `mickey-hloc scale` brings it to metres")
+        return 0
+    if evidence.depth is None and has_depth:
+        evidence = replace(evidence, depth=f"mickey:{own_depth}")
+    return _scale(evidence, args, sfm_dir)
+
+
+def _map(
+    hloc: ModuleType,
+    args: argparse.Namespace,
+    names: list[str],
+    sfm_dir: Path,
+    pairs: Path,
+    features: Path,
+    matches: Path,
+    camera_options: dict[str, str],
+) -> pycolmap.Reconstruction | None:
+    """The COLMAP model, by the mapper that was chosen."""
+    import pycolmap
+
+    from mickey_hloc.hloc_plugin.global_mapper import reconstruct_globally
+    from mickey_hloc.hloc_plugin.steps import empty_model_dir, reconstruct
+
+    empty_model_dir(sfm_dir)
+    mode = pycolmap.CameraMode.__members__[args.camera_mode]
+    if args.mapper == "global":
+        return reconstruct_globally(
+            hloc, args.images, names, sfm_dir, pairs, features, matches, mode, camera_options, not args.camera_params
+        )
+    found: pycolmap.Reconstruction | None = reconstruct(
         hloc,
         args.images,
         names,
@@ -115,17 +162,66 @@ def run(args: argparse.Namespace) -> int:
         pairs=pairs,
         features=features,
         matches=matches,
-        camera_mode=pycolmap.CameraMode.__members__[args.camera_mode],
+        camera_mode=mode,
         image_options=camera_options,
         mapper_options=_fixed_camera() if args.camera_params else None,
     )
-    status = report(model, len(names), sfm_dir)
-    if args.report is not None:
-        from mickey_hloc.cli.model_page import write_sfm_page
+    return found
 
-        page = write_sfm_page(args.report, model, len(names), args.images, command_line())
-        print(f"report: {page}", file=sys.stderr)
-    return status
+
+def _evidence(args: argparse.Namespace, has_depth: bool) -> Evidence:
+    """The evidence for the scale; that there is some shows before the long work starts."""
+    evidence = chosen_evidence(args, "feature")
+    known = (
+        evidence.depth,
+        evidence.gps,
+        evidence.positions,
+        *evidence.lengths,
+        *evidence.distances,
+        *evidence.baselines,
+    )
+    if not any(known) and not has_depth:
+        raise InputError("--metric needs something that says the scale: --depth, --known-length, --gps, ...")
+    return evidence
+
+
+def _frames_of_video(args: argparse.Namespace) -> Path:
+    """The folder with the frames of the video that is given in place of a folder."""
+    from mickey_hloc.io.video import SUFFIXES, SamplingOptions, is_video, sample_frames
+
+    if not is_video(args.images):
+        raise InputError(f"{args.images} is neither a folder of images nor a video ({', '.join(SUFFIXES)}).")
+    folder: Path = args.output / f"frames-{args.images.stem}"
+    names = sample_frames(args.images, folder, SamplingOptions(max_frames=args.max_frames))
+    print(f"{len(names)} frames of {args.images.name}: {folder}")
+    return folder
+
+
+def _report_focals(model: pycolmap.Reconstruction, sfm_dir: Path) -> None:
+    """Print what became of the focal lengths, and what that means for lengths."""
+    import pycolmap
+
+    with pycolmap.Database.open(sfm_dir / "database.db") as database:
+        guesses = {camera.camera_id: camera for camera in database.read_all_cameras()}
+    for number, camera in sorted(model.cameras.items())[:5]:
+        before, after = guesses[number].mean_focal_length(), camera.mean_focal_length()
+        if abs(after / before - 1) < 1e-6:
+            continue
+        known = "of EXIF" if guesses[number].has_prior_focal_length else "a guess"
+        print(
+            f"camera {number}: focal length {before:.0f} px ({known}) refined to {after:.0f} px; if it is 1 % too "
+            "long, lengths across the view come out 1 % too short at a scale from depth"
+        )
+
+
+def _scale(evidence: Evidence, args: argparse.Namespace, sfm_dir: Path) -> int:
+    """The same model in metres, beside the one without scale."""
+    from mickey_hloc import scale_reconstruction
+    from mickey_hloc.cli.scale import report as report_scale
+
+    output = sfm_dir.with_name(f"metric-{sfm_dir.name.removeprefix('sfm-')}")
+    found = scale_reconstruction.main(sfm_dir, output, evidence, args.images, args.accept, overwrite=True)
+    return report_scale(found, output)
 
 
 def report(model: pycolmap.Reconstruction | None, num_images: int, sfm_dir: Path) -> int:

@@ -13,7 +13,7 @@ import torch
 from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.errors import InputError
 from mickey_hloc.metric.evidence import Z95
-from mickey_hloc.metric.observations import SeenPoints, seen_points
+from mickey_hloc.metric.observations import SeenPoints, image_points
 from mickey_hloc.metric.surface import MIN_POINTS, Plane, around, facing_plane, fit_plane, near_segment, pixel_rays
 from mickey_hloc.registry import CheckedOptions, require
 
@@ -117,7 +117,7 @@ def measure(
     camera = model.cameras[image.camera_id]
     pixels = np.asarray(pixels, dtype=np.float64).reshape(2, 2)
     _check_pixels(pixels, name, camera)
-    [points] = seen_points(model, {name})
+    points = image_points(model, image)
     if len(points) < MIN_POINTS:
         raise InputError(f"Image '{name}' sees {len(points)} points of the model, {MIN_POINTS} are needed.")
     ways = _ways(camera, points, pixels, chosen, depth)

@@ -48,54 +48,54 @@ class SeenPoints:
         )
 
 
-def seen_points(model: pycolmap.Reconstruction, names: set[str] | None = None) -> list[SeenPoints]:
-    """The observed points of every image with a pose, by name.
-
-    Args:
-        names: only these images; the rays of all count for the parallax.
-    """
-    poses = {i: model.images[i].cam_from_world() for i in model.reg_image_ids()}
-    centres = {i: np.asarray(pose.inverse().translation) for i, pose in poses.items()}
+def seen_points(model: pycolmap.Reconstruction) -> list[SeenPoints]:
+    """The observed points of every image with a pose, by name."""
     order = {int(point_id): row for row, point_id in enumerate(model.points3D)}
     xyz = np.array([point.xyz for point in model.points3D.values()], dtype=np.float64).reshape(-1, 3)
-    observed = {i: _observations(model.images[i], order) for i in poses}
+    images = sorted((model.images[i] for i in model.reg_image_ids()), key=lambda image: image.name)
+    observed = {image.name: _observations(image) for image in images}
+    rows_of = {name: np.array([order[i] for i in ids], dtype=np.int64) for name, (_, ids) in observed.items()}
     sums, counts = np.zeros_like(xyz), np.zeros(len(xyz))
-    for i, (_, rows) in observed.items():
-        rays = xyz[rows] - centres[i]
+    for image in images:
+        rows = rows_of[image.name]
+        rays = xyz[rows] - np.asarray(image.projection_center())
         np.add.at(sums, rows, rays / np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), 1e-300))
         np.add.at(counts, rows, 1.0)
     # Two rays an angle a apart have a mean of length cos(a / 2).
     lengths = np.linalg.norm(sums, axis=1) / np.maximum(counts, 1.0)
     parallax = 2 * np.degrees(np.arccos(np.clip(lengths, 0.0, 1.0)))
-    ids = np.array(list(order), dtype=np.int64)
-    seen = []
-    for i in sorted(poses, key=lambda i: model.images[i].name):
-        image, (keypoints, rows) = model.images[i], observed[i]
-        if names is not None and image.name not in names:
-            continue
-        depths = (xyz[rows] @ poses[i].rotation.matrix().T + poses[i].translation)[:, 2]
-        points = SeenPoints(
-            image.name,
-            keypoints,
-            depths,
-            xyz[rows],
-            ids[rows],
-            parallax[rows],
-            _focal_px(model.cameras[image.camera_id]),
-        )
-        seen.append(points.subset(depths > 0))
-    return seen
+    return [
+        _in_front_of(model, image, *observed[image.name], xyz[rows_of[image.name]], parallax[rows_of[image.name]])
+        for image in images
+    ]
 
 
-def _observations(image: pycolmap.Image, order: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 2) pixels, centres at integers, and (N,) rows of the points they belong to."""
+def image_points(model: pycolmap.Reconstruction, image: pycolmap.Image) -> SeenPoints:
+    """The observed points of one image with a pose, whose parallax is left NaN: it would ask all images."""
+    keypoints, ids = _observations(image)
+    xyz = np.array([model.points3D[int(i)].xyz for i in ids], dtype=np.float64).reshape(-1, 3)
+    return _in_front_of(model, image, keypoints, ids, xyz, np.full(len(ids), np.nan))
+
+
+def _in_front_of(
+    model: pycolmap.Reconstruction,
+    image: pycolmap.Image,
+    keypoints: np.ndarray,
+    ids: np.ndarray,
+    xyz: np.ndarray,
+    parallax_deg: np.ndarray,
+) -> SeenPoints:
+    pose = image.cam_from_world()
+    depths = (xyz @ pose.rotation.matrix().T + pose.translation)[:, 2]
+    focal = float(model.cameras[image.camera_id].mean_focal_length())
+    return SeenPoints(image.name, keypoints, depths, xyz, ids, parallax_deg, focal).subset(depths > 0)
+
+
+def _observations(image: pycolmap.Image) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 2) pixels, centres at integers, and (N,) ids of the points they belong to."""
     points = image.get_observation_points2D()
     keypoints = np.array([point.xy for point in points], dtype=np.float64).reshape(-1, 2) - COLMAP_CENTRE
-    return keypoints, np.array([order[point.point3D_id] for point in points], dtype=np.int64)
-
-
-def _focal_px(camera: pycolmap.Camera) -> float:
-    return float(camera.mean_focal_length())
+    return keypoints, np.array([point.point3D_id for point in points], dtype=np.int64)
 
 
 def split_in_regions(xyz: np.ndarray, count: int) -> np.ndarray:
