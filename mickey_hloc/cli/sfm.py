@@ -207,7 +207,7 @@ def _report_focals(model: pycolmap.Reconstruction, sfm_dir: Path) -> None:
         before, after = guesses[number].mean_focal_length(), camera.mean_focal_length()
         if abs(after / before - 1) < 1e-6:
             continue
-        known = "of EXIF" if guesses[number].has_prior_focal_length else "a guess"
+        known = "of EXIF data or the pairs" if guesses[number].has_prior_focal_length else "a guess"
         print(
             f"camera {number}: focal length {before:.0f} px ({known}) refined to {after:.0f} px; if it is 1 % too "
             "long, lengths across the view come out 1 % too short at a scale from depth"
