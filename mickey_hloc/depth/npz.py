@@ -62,7 +62,7 @@ class NpzDepth(DenseDepthSource):
         return depth_map
 
     def _example(self) -> str:
-        return f"{len(self._keys)} frames, such as '{min(self._keys)}'" if self._keys else "no frames at all"
+        return f"{len(self._keys)} frames, such as {min(self._keys)!r}" if self._keys else "no frames at all"
 
 
 def frame_keys(image_name: str) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import pycolmap
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import atomic_path
+from mickey_hloc.io.npz import ZIP_DAMAGE
 from mickey_hloc.io.poses import format_numbers, rigid3d_from_wxyz, wxyz_from_rigid3d
 
 MAX_MEMBER_BYTES = 64 << 20  # a scene has some 600 lines of 100 bytes
@@ -98,17 +98,27 @@ def read_members(path: Path) -> dict[str, list[str]]:
             for entry in entries:
                 content = _unpacked(archive, entry, path, min(room, MAX_MEMBER_BYTES))
                 room -= len(content)
-                text = content.decode("utf-8")
                 # the benchmark's line ends: \n, \r\n and \r, nothing else
-                members[entry.filename] = io.StringIO(text, newline=None).readlines()
+                members[entry.filename] = io.StringIO(_text(content, entry, path), newline=None).readlines()
     except FileNotFoundError:
         raise InputError(f"No submission {path}.") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: {entry.filename} is not UTF-8 text ({error}); the benchmark refuses it.") from error
-    # RuntimeError: encrypted. NotImplementedError: a compression that zipfile does not know.
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except InputError:
+        raise
+    except ZIP_DAMAGE as error:
         raise InputError(f"{path} is not a readable zip file ({error}); make it anew.") from error
     return members
+
+
+def _text(content: bytes, entry: zipfile.ZipInfo, path: Path) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: {_name(entry)} is not UTF-8 text ({error}); the benchmark refuses it.") from error
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """The name of a file in the zip, in one line."""
+    return repr(entry.filename)[1:-1]
 
 
 def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, limit: int) -> bytes:
@@ -122,7 +132,7 @@ def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, limi
         while piece := file.read(1 << 20):
             size += len(piece)
             if size > limit:
-                raise InputError(f"{path}: {entry.filename} unpacks to more than {limit} bytes: no pose file.")
+                raise InputError(f"{path}: {_name(entry)} unpacks to more than {limit} bytes: no pose file.")
             pieces.append(piece)
     return b"".join(pieces)
 

@@ -12,8 +12,8 @@ import numpy as np
 from mickey_hloc.errors import InputError
 
 MAX_BYTES = 2 << 30  # of one array: twice the largest depth map that is read
-# What numpy and zipfile raise on damaged files.
-_DAMAGE = (
+# What zipfile raises on damaged, encrypted or unknown files, and numpy on what is in them.
+ZIP_DAMAGE = (
     *(OSError, ValueError, KeyError, EOFError, IndexError, TypeError, SyntaxError, OverflowError, MemoryError),
     *(RuntimeError, NotImplementedError, AttributeError, zipfile.BadZipFile, zlib.error),
 )
@@ -33,7 +33,7 @@ def npz_keys(path: Path, what: str) -> list[str]:
             return [name.removesuffix(".npy") for name in archive.namelist()]
     except FileNotFoundError:
         raise InputError(f"No {what} {path}.") from None
-    except _DAMAGE as error:
+    except ZIP_DAMAGE as error:
         raise InputError(f"{path} is not a readable npz file ({_told(error)}).") from error
 
 
@@ -60,7 +60,7 @@ def read_npz(path: Path, key: str, what: str) -> np.ndarray:
         if len(content) != size:
             raise InputError(f"{path}: the array '{key}' has {len(content)} bytes where its header says {size}.")
         return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
-    except _DAMAGE as error:
+    except ZIP_DAMAGE as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: the array '{key}' cannot be read ({_told(error)}).") from error

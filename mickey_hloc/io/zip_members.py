@@ -1,6 +1,7 @@
 """Take named files out of a zip that nobody vouches for."""
 
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -48,7 +49,10 @@ def extract_members(
                 _vet_size(archive, entry, max_bytes)
                 _extract(file, entry, targets[name], progress)
     # RuntimeError: encrypted. NotImplementedError: a compression that zipfile does not know.
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+    except (
+        *(zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError),
+        *(LookupError, TypeError, struct.error),
+    ) as error:
         if isinstance(error, WeightsError):
             raise
         raise WeightsError(
