@@ -6,7 +6,7 @@ others the weighted mean is taken. A pair weighs by its confidence, and less the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,6 +121,9 @@ def localize(
 
     Raises:
         InputError: a pair has two references and ``queries`` is None, or no pair has a query and a reference.
+
+    Returns:
+        By query, also of those that no pair can pose: they say why.
     """
     chosen = options or LocalizeOptions()
     by_query: dict[str, list[tuple[str, Pair]]] = {}
@@ -139,7 +142,29 @@ def localize(
             if poses[pair].success
         ]
         found[query] = _fuse(estimates, len(tried), chosen)
-    return found
+    return found | without_reference(poses, references, queries, set(found))
+
+
+def without_reference(
+    poses: Iterable[Pair], references: Collection[str], queries: Collection[str] | None, posed: Collection[str]
+) -> dict[str, AbsolutePose]:
+    """The queries that no pair joins with a reference of known pose, as failures with their reason.
+
+    Args:
+        posed: the other queries.
+    """
+    partners: dict[str, list[str]] = {} if queries is None else {name: [] for name in sorted(queries)}
+    for pair in poses:
+        for name, other in (pair, pair[::-1]):
+            if name in partners if queries is not None else name not in references:
+                partners.setdefault(name, []).append(other)
+    failures = {}
+    for name, others in partners.items():
+        if name not in posed:
+            paired = f"none of the {len(others)} images it is paired with is a reference with a known pose, e.g. "
+            reason = paired + others[0] if others else "it is in no pair"
+            failures[name] = AbsolutePose(None, reason=reason)
+    return failures
 
 
 def absolute_pose(

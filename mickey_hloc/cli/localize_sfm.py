@@ -8,6 +8,7 @@ Metric poses from relative ones, without points: ``mickey-hloc poses`` and ``mic
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,11 @@ def run(args: argparse.Namespace) -> int:
 
     map_model = find_colmap_model(args.map_model) or args.map_model
     references = sorted(image.name for image in read_colmap_model(map_model).images.values())
-    cameras = {n: c for n, c in read_cameras(args.queries).cameras.items() if n not in references}
+    asked = read_cameras(args.queries)
+    left_out = dict(asked.unusable) | dict.fromkeys(
+        [name for name in asked.cameras if name in set(references)], "it is in the map already, whose pose is kept"
+    )
+    cameras = {n: c for n, c in asked.cameras.items() if n not in left_out}
     queries = list(cameras)
     if not queries:
         raise InputError(f"{args.queries} has no image that is not in the map {args.map_model} already.")
@@ -75,7 +80,10 @@ def run(args: argparse.Namespace) -> int:
         return 1
 
     # Queries against these points.
-    query_pairs = make_pairs(hloc, args.query_pairs, args.images, outputs, queries, references, num_matched)
+    how = args.query_pairs
+    if Path(how).is_file():
+        how, left_out = pairs_with_map(Path(how), queries, references, outputs, left_out)
+    query_pairs = make_pairs(hloc, how, args.images, outputs, queries, references, num_matched)
     query_features, query_matches = match(hloc, matching, query_pairs, args.images, outputs, features, map_features)
     results = outputs / f"results-{method_name(extractor, matching)}-{query_pairs.stem}.txt"
     localize_sfm.main(
@@ -88,7 +96,32 @@ def run(args: argparse.Namespace) -> int:
         covisibility_clustering=True,  # without it, hloc writes the pose of a reference where a query has none
         prepend_camera_name=with_folder,
     )
-    return report(results, names)
+    return report(results, names, left_out)
+
+
+def pairs_with_map(
+    file: Path, queries: Sequence[str], references: Sequence[str], outputs: Path, left_out: Mapping[str, str]
+) -> tuple[str, dict[str, str]]:
+    """A pairs file with the pairs of a query and an image of the map alone, and why other queries have none.
+
+    Args:
+        left_out: what is added to.
+
+    Raises:
+        InputError: no pair has both.
+    """
+    from mickey_hloc.io.pairs import read_pairs, write_pairs
+
+    pairs = read_pairs(file)
+    asked, mapped = set(queries), set(references)
+    kept = [(query, reference) for query, reference in pairs if query in asked and reference in mapped]
+    if not kept:
+        raise InputError(f"{file} has no pair of a query and an image of the map, in this order.")
+    reasons = dict(left_out)
+    for query in asked.difference(query for query, _ in kept):
+        others = [reference for name, reference in pairs if name == query]
+        reasons[query] = f"{file} pairs it with {others[0]}, which is not in the map" if others else f"not in {file}"
+    return str(file if kept == pairs else write_pairs(outputs / f"{file.stem}-in-map.txt", kept)), reasons
 
 
 def write_queries(path: Path, cameras: dict[str, Camera]) -> Path:
@@ -117,13 +150,21 @@ def names_in_results(queries: list[str]) -> tuple[dict[str, str], bool]:
     )
 
 
-def report(results: Path, names: dict[str, str]) -> int:
-    """Print what became of the queries; exit status 1 where none has a pose."""
+def report(results: Path, names: dict[str, str], reasons: Mapping[str, str]) -> int:
+    """Print what became of the queries, those that were left out with the reason; exit status 1 where none has a pose.
+
+    Args:
+        names: query -> its name in the results.
+        reasons: why queries have no pose, where that is known.
+    """
     from mickey_hloc.io.poses import read_absolute_poses
 
     found = read_absolute_poses(results)
     print(f"{len(found)} of {len(names)} queries have a pose: {results}")
     for query, name in names.items():
         if name not in found:
-            print(f"  no pose: {query}")
+            print(f"  no pose: {query}: {reasons.get(query, 'too few matches with the points of the map')}")
+    for query, reason in reasons.items():
+        if query not in names:
+            print(f"  left out: {query}: {reason}")
     return 0 if found else 1

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from mickey_hloc.depth.base import DepthSource
@@ -18,6 +20,8 @@ from mickey_hloc.io.images import read_image_size
 from mickey_hloc.registry import CheckedOptions, require
 
 MAX_PIXELS = 200_000_000  # larger than any camera's image: such a header is damage or an attack
+NEAREST_M, FARTHEST_M = 0.1, 100.0  # of the scenes that metric poses are estimated of
+SAMPLE = 100_000  # pixels that tell the extent of a map
 ASPECT_TOLERANCE = 0.02  # ScanNet's sensor is 640x480 for a 1296x968 photo: 0.4 % off and meant so
 
 
@@ -44,6 +48,7 @@ class DenseDepthSource(DepthSource):
     Options: ClassVar[type] = DenseOptions
     options: DenseOptions
     without_effect = frozenset({"remember"})
+    unit_advice: ClassVar[str] = "Depth is in metres."  # how the unit is said, for messages
 
     def __init__(
         self, argument: str = "", /, image_dir: Path | None = None, features: Path | None = None, **options: Any
@@ -79,10 +84,28 @@ class DenseDepthSource(DepthSource):
                 f"Depth source '{self.spec}' gave a depth map of shape {tuple(depth_map.shape)} for image "
                 f"'{image_name}'; {type(self).__name__}._load_map must give (height, width)."
             )
+        self._check_extent(depth_map, image_name)
         self._maps[image_name] = (depth_map, image_size)
         while len(self._maps) > self.options.remember:
             self._maps.popitem(last=False)
         return depth_map, image_size
+
+    def _check_extent(self, depth_map: Tensor, image_name: str) -> None:
+        """Refuse depths that no photo has, as those of files in another unit.
+
+        Raises:
+            InputError: 19 of 20 are nearer than 10 cm, or farther than 100 m.
+        """
+        depths = depth_map[torch.isfinite(depth_map)].numpy()
+        depths = depths[:: 1 + len(depths) // SAMPLE]
+        if len(depths) == 0:
+            return
+        near, middle, far = np.quantile(depths, (0.05, 0.5, 0.95))
+        if far < NEAREST_M or near > FARTHEST_M:
+            raise InputError(
+                f"Depth source '{self.spec}' has image '{image_name}' at {near:.3g} to {far:.3g} m ({middle:.3g} m in "
+                f"the middle), which no photo of a scene shows: is it in another unit? {self.unit_advice}"
+            )
 
 
 def require_positive(options: object, name: str) -> None:

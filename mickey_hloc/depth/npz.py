@@ -35,6 +35,9 @@ class NpzDepth(DenseDepthSource):
     (scene/frame, frame): a file keyed by bare frame names is taken to belong to the one scene that it is asked about.
     """
 
+    unit_advice = (
+        "Whole numbers are read as millimetres and others as metres; --set depth.metres_per_unit=0.001 says otherwise."
+    )
     Options: ClassVar[type] = NpzOptions
     options: NpzOptions
 

@@ -40,6 +40,10 @@ class PngDepth(DenseDepthSource):
     (suffix ``depth`` is the sensor there). PGM files of the same names are read as well.
     """
 
+    unit_advice = (
+        "Without a unit it is read as millimetres; png:<suffix>@1 reads metres, @100 centimetres, @5000 TUM's and @256 "
+        "KITTI's files."
+    )
     Options: ClassVar[type] = PngOptions
     depth_kind: ClassVar[str] = "measured"
     options: PngOptions

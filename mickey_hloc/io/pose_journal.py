@@ -125,7 +125,7 @@ class PoseJournal:
 
     def _load(self, path: Path) -> None:
         poses = read_poses(path)
-        lines = [line for line in read_text(path, "poses file").splitlines() if line.strip()]
+        lines = [line for line in read_text(path, "poses file").split("\n") if line.strip()]
         comments = [line for line in lines if is_comment(line)]
         origins = [line.removeprefix(_ORIGIN_PREFIX) for line in comments if line.startswith(_ORIGIN_PREFIX)]
         check_origin(origins[0] if origins else None, self.origin, path)

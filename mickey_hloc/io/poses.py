@@ -2,12 +2,14 @@
 
 - ``poses-<conf>.txt``: ``name0 name1 qw qx qy qz tx ty tz score confidence`` of cam1_from_cam0, metres; a failed
   pair is the comment ``# failed name0 name1: reason`` and never a pose. A refused estimate stands behind the reason:
-  ``[estimate qw qx qy qz tx ty tz score confidence]``; ``with_estimates`` takes these as poses.
+  ``[estimate qw qx qy qz tx ty tz score confidence]``; ``with_estimates`` takes these as poses. ``[estimate none]``
+  ends a reason that has these words itself.
 - One pose an image, as hloc's results and Map-free's ``poses.txt``: ``name qw qx qy qz tx ty tz`` of cam_from_world.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +20,14 @@ import pycolmap
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.files import atomic_path
-from mickey_hloc.io.text import parse_numbers, read_rows, read_text
+from mickey_hloc.io.text import is_utf8, parse_numbers, read_rows, read_text, shown
 
 Pair = tuple[str, str]
 FAILED = "# failed "
 ESTIMATE = " [estimate "  # in the comment of a failed pair: the refused pose, as in a line
+NO_ESTIMATE = f"{ESTIMATE}none]"
+_FAILURE = re.compile(r"#\s*failed\s+(\S+)\s+(\S+):(?:\s+(.*))?")
+_REFUSED = re.compile(r"(.*)\[estimate ([^\[\]]*)\]")  # the last brackets of the line
 HEADER = "# name0 name1 qw qx qy qz tx ty tz score confidence (cam1_from_cam0, metres)"
 UNIT = 1e-14  # a quaternion whose norm is off by less is normalised
 MAX_NORM_ERROR = 1e-2  # of a quaternion: beyond rounding, something else was meant
@@ -74,9 +79,10 @@ def format_pair(name0: str, name1: str, pose: RelativePose) -> str:
     """
     _check_names(name0, name1)
     if not pose.success:
-        reason = " ".join(pose.reason.split()) or "no reason given"
+        reason = one_line(pose.reason) or "no reason given"
         refused = [*wxyz_from_rigid3d(pose.estimate), pose.score, pose.confidence]
-        estimate = f"{ESTIMATE}{format_numbers(refused)}]" if np.isfinite(refused).all() else ""
+        none = NO_ESTIMATE if ESTIMATE.strip() in reason else ""
+        estimate = f"{ESTIMATE}{format_numbers(refused)}]" if np.isfinite(refused).all() else none
         return f"{FAILED}{name0} {name1}: {reason}{estimate}"
     values = np.array([*wxyz_from_rigid3d(pose.cam1_from_cam0), pose.score, pose.confidence])
     if not np.isfinite(values).all():
@@ -105,10 +111,10 @@ def read_poses(path: Path) -> dict[Pair, RelativePose]:
         InputError: no such file, or a line that is no pose: wrong count, no number, no unit quaternion, a pair twice.
     """
     poses: dict[Pair, RelativePose] = {}
-    for number, line in enumerate(read_text(path, "poses file").splitlines(), start=1):
+    for number, line in enumerate(read_text(path, "poses file").split("\n"), start=1):
         where = f"{path}, line {number}"
-        if line.startswith(FAILED):
-            pair, pose = _parse_failure(line, where)
+        if is_failure(line):
+            pair, pose = _parse_failure(line.strip(), where)
         elif not line.strip() or is_comment(line):
             continue
         else:
@@ -126,7 +132,7 @@ def read_all_poses(files: Mapping[str, Path]) -> dict[Pair, RelativePose]:
 
 def is_comment(line: str) -> bool:
     """Whether a line of a poses file says nothing of a pair: a failed one's begins like a comment and is none."""
-    return line.lstrip().startswith("#") and not line.startswith(FAILED)
+    return line.lstrip().startswith("#") and not is_failure(line)
 
 
 def with_estimates(poses: Mapping[Pair, RelativePose]) -> dict[Pair, RelativePose]:
@@ -139,17 +145,30 @@ def with_estimates(poses: Mapping[Pair, RelativePose]) -> dict[Pair, RelativePos
     }
 
 
+def is_failure(line: str) -> bool:
+    """Whether a line is the comment of a failed pair, also where somebody has indented it."""
+    return line.lstrip().startswith(FAILED)
+
+
+def one_line(text: str) -> str:
+    """A text as it can stand in a line of a file: single spaces, no control characters, what is no UTF-8 spelt out."""
+    return shown(" ".join(text.replace("\0", " ").split()))
+
+
 def _parse_failure(line: str, where: str) -> tuple[Pair, RelativePose]:
-    names, separator, reason = line[len(FAILED) :].partition(": ")
-    fields = names.split()
-    if not separator or len(fields) != 2:
+    found = _FAILURE.fullmatch(line)
+    if found is None:
         raise InputError(f"{where}: expected '{FAILED}name0 name1: reason'.")
-    reason, refused, numbers = reason.partition(ESTIMATE)
-    failure = RelativePose.failure(reason.strip())
-    if refused:
-        pose = _parse_pair([*fields, *numbers.strip().rstrip("]").split()], where)[1]
+    name0, name1, reason = found[1], found[2], (found[3] or "").strip()
+    failure = RelativePose.failure(reason)
+    refused = _REFUSED.fullmatch(reason)
+    if refused is None:
+        return (name0, name1), failure
+    failure = replace(failure, reason=refused[1].strip())
+    if refused[2] != "none":
+        pose = _parse_pair([name0, name1, *refused[2].split()], where)[1]
         failure = replace(failure, estimate=pose.cam1_from_cam0, score=pose.score, confidence=pose.confidence)
-    return (fields[0], fields[1]), failure
+    return (name0, name1), failure
 
 
 def _parse_pair(fields: list[str], where: str) -> tuple[Pair, RelativePose]:
@@ -208,8 +227,10 @@ def write_absolute_poses(path: Path, poses: Mapping[str, pycolmap.Rigid3d]) -> P
 
 def _check_names(*names: str) -> None:
     for name in names:
-        if not name or name.split() != [name] or name.startswith("#"):
-            raise InputError(f"Image name '{name}' is empty, has white space or starts with #; rename the image.")
+        if name.split() != [name] or name.startswith(("#", "\ufeff")) or "\0" in name or not is_utf8(name):
+            raise InputError(
+                f"Image name '{shown(name)}' is empty, has white space, starts with # or is no UTF-8; rename the image."
+            )
 
 
 def _check_quaternion(quaternion: Iterable[float], where: str) -> None:

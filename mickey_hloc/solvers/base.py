@@ -148,6 +148,11 @@ class Solver(Part, ABC):
         """Whether these options make the solver look at ``View.depth_map``."""
         return bool(getattr(self.options, "icp", False))
 
+    @property
+    def tolerance_m(self) -> float | None:
+        """How far apart 3-D points may be and still agree, metres; None where pixels decide."""
+        return None
+
     def solve(self, problem: PoseProblem, seed: int | torch.Generator = 0) -> RelativePose:
         """Estimate ``cam1_from_cam0`` of one pair.
 

@@ -55,6 +55,10 @@ class EssentialSolver(MatchSolver):
     Options = EssentialOptions
     min_correspondences = 6  # five for the essential matrix, one for the scale
 
+    @property
+    def tolerance_m(self) -> float:
+        return self.options.max_scale_error_m
+
     def _estimate(self, problem: PoseProblem, matches: Tensor, generator: torch.Generator) -> Pose | None:
         o: EssentialOptions = self.options
         everywhere = usable_matches(problem, depth0=False, depth1=False)

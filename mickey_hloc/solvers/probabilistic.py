@@ -77,6 +77,10 @@ class ProbabilisticSolver(Solver):
         """The published procedure is a solver of its own."""
         return f"{self.name}-published" if self.options.published else self.name
 
+    @property
+    def tolerance_m(self) -> float:
+        return self.options.inlier_threshold_m
+
     def _solve(self, problem: PoseProblem, generator: torch.Generator) -> RelativePose:
         o: ProbabilisticOptions = self.options
         probability = _usable_probability(problem)

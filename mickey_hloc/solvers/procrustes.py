@@ -56,6 +56,10 @@ class ProcrustesSolver(MatchSolver):
     Options = ProcrustesOptions
     min_correspondences = 3
 
+    @property
+    def tolerance_m(self) -> float:
+        return self.options.max_error_m
+
     def _estimate(self, problem: PoseProblem, matches: Tensor, generator: torch.Generator) -> Pose | None:
         X, Y = problem.view0.points()[matches[:, 0]], problem.view1.points()[matches[:, 1]]
         return rigid_ransac(X, Y, self.options, generator)

@@ -48,7 +48,23 @@ def solve_pair(
         for data in (data0, data1):
             if len(data.view.keypoints) == 0:
                 return problem, RelativePose.failure(f"{data.name} has no keypoints (is it of a single colour?)")
+        too_small = within_tolerance(solver, (data0, data1))
+        if too_small:
+            return problem, RelativePose.failure(too_small)
         return problem, acceptance.judge(solver.solve(problem, seed))
+
+
+def within_tolerance(solver: Solver, views: Sequence[ViewData]) -> str:
+    """Why a scene is too small for the solver, whose tolerance holds all of it: every pose would agree; else ""."""
+    for data in views:
+        depths = data.view.depths[data.view.usable].float()
+        if solver.tolerance_m is not None and len(depths) and float(depths.quantile(0.95)) < solver.tolerance_m:
+            return (
+                f"the depths of {data.name} reach to {float(depths.max()):.2g} m, which is within the tolerance of the "
+                f"solver {solver.name} ({solver.tolerance_m:g} m): every pose would agree with them; are they in "
+                "another unit, e.g. png:<suffix>@5000?"
+            )
+    return ""
 
 
 def solve_pairs(

@@ -1,5 +1,7 @@
 """Poses files: what is written is read back, failures stay failures, broken lines are named."""
 
+from dataclasses import replace
+
 import numpy as np
 import pycolmap
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.poses import (
+    one_line,
     read_absolute_poses,
     read_poses,
     rigid3d_from_wxyz,
@@ -123,3 +126,56 @@ def test_absolute_poses_round_trip_and_withheld_ones(tmp_path):
     path.write_text("x 0 0 0 0 1 0 0\n")
     with pytest.raises(InputError, match="line 1: the quaternion"):
         read_absolute_poses(path)
+
+
+name_text = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1, max_size=8).filter(
+    lambda name: name.split() == [name] and not name.startswith("#")
+)
+names = st.one_of(
+    name_text, name_text.map(lambda name: name + ":"), st.sampled_from(["a:", "::", "b.jpg:", "[estimate"])
+)
+word = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(
+        ["[estimate", "[estimate none]", "[estimate 1 0 0 0 0 0 0 1 1]", "]", ": ", "# failed a b: c", "\0"]
+    ),
+)
+
+
+@given(
+    pair=st.tuples(names, names),
+    reason=st.lists(word, max_size=5).map(" ".join),
+    refused=st.one_of(st.none(), st.tuples(quaternion, st.tuples(coordinate, coordinate, coordinate))),
+)
+def test_names_and_reasons_survive_the_file_whatever_they_are(tmp_path_factory, pair, reason, refused):
+    path = tmp_path_factory.mktemp("poses") / "p.txt"
+    failure = RelativePose.failure(reason)
+    if refused is not None:
+        estimate = rigid3d_from_wxyz([*refused[0], *refused[1]])
+        failure = replace(failure, estimate=estimate, score=2.0, confidence=0.125)
+    write_poses(path, {pair: failure, ("next", "pair"): pose((1, 0, 0, 0), (0, 0, 1))})
+    read = read_poses(path)
+    assert list(read) == [pair, ("next", "pair")]
+    assert not read[pair].success
+    assert read[pair].reason == (one_line(reason) or "no reason given")
+    assert read[pair].has_estimate is (refused is not None)
+    if refused is not None:
+        np.testing.assert_array_equal(read[pair].estimate.translation, failure.estimate.translation)
+        assert (read[pair].score, read[pair].confidence) == (2.0, 0.125)
+
+
+def test_an_indented_failure_is_one_and_a_damaged_header_is_named(tmp_path):
+    path = tmp_path / "p.txt"
+    path.write_text("  # indented\n\t# failed a b: dark\r\n", encoding="utf-8-sig")
+    assert read_poses(path)["a", "b"].reason == "dark"
+    path.write_text("name0 name1 qw qx qy qz tx ty tz score confidence\n")
+    with pytest.raises(InputError, match="line 1: 'qw' is not a number"):
+        read_poses(path)
+
+
+def test_reasons_that_are_no_utf8_are_written_spelt_out(tmp_path):
+    bad = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    write_poses(tmp_path / "p.txt", {("a", "b"): RelativePose.failure(f"{bad} does not exist")})
+    assert read_poses(tmp_path / "p.txt")["a", "b"].reason == "caf\\xe9.jpg does not exist"
+    with pytest.raises(InputError, match=r"'caf\\xe9\.jpg'"):
+        write_poses(tmp_path / "p.txt", {(bad, "b"): RelativePose.failure("dark")})

@@ -1,5 +1,7 @@
 """Absolute poses from relative ones: exact, either order of a pair, outlier references rejected, failures said."""
 
+from pathlib import Path
+
 import numpy as np
 import pycolmap
 import pytest
@@ -7,8 +9,10 @@ from support.posed_scenes import motion_error, random_motion
 
 from mickey_hloc import localize
 from mickey_hloc.cli import main as cli
+from mickey_hloc.cli.localize_sfm import pairs_with_map
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.io.pairs import read_pairs
 from mickey_hloc.io.poses import read_absolute_poses, write_absolute_poses, write_poses
 
 QUERY = "query/q.jpg"
@@ -139,3 +143,43 @@ def test_names_that_would_coincide_are_refused(tmp_path, world):
         localize.main(
             tmp_path / "poses.txt", tmp_path / "references.txt", tmp_path / "r.txt", prepend_camera_name=False
         )
+
+
+def test_queries_that_no_pair_can_pose_are_listed_with_the_reason(tmp_path, world, capsys):
+    query, references = world
+    pairs = {**exact_pairs(query, references), ("query/far.jpg", "db/unmapped.jpg"): relative(query)}
+    found = localize.localize(pairs, references)
+    assert found[QUERY].cam_from_world is not None
+    unposed = "none of the 1 images it is paired with is a reference with a known pose, e.g. "
+    assert found["query/far.jpg"].reason == unposed + "db/unmapped.jpg"
+    asked = [QUERY, "query/far.jpg", "query/forgotten.jpg"]
+    found = localize.localize(pairs, references, queries=asked)
+    assert list(found) == asked
+    assert found["query/forgotten.jpg"].reason == "it is in no pair"
+    # A query that has a reference pose itself, as in data sets with ground truth.
+    found = localize.localize(pairs, {**references, "query/far.jpg": query}, queries=asked[:2])
+    assert found["query/far.jpg"].reason == unposed + "db/unmapped.jpg"
+
+    write_poses(tmp_path / "poses.txt", pairs)
+    write_absolute_poses(tmp_path / "references.txt", references)
+    (tmp_path / "queries.txt").write_text("\n".join(asked), encoding="utf-8-sig")
+    run = ["localize", str(tmp_path / "poses.txt"), "--references", str(tmp_path / "references.txt")]
+    assert cli([*run, "--queries", str(tmp_path / "queries.txt"), "--output", str(tmp_path / "r.txt")]) == 0
+    out = capsys.readouterr().out
+    assert "1 of 3 queries have a pose" in out
+    assert "  failed query/forgotten.jpg: it is in no pair" in out
+
+
+def test_pairs_with_the_map_say_which_queries_have_none(tmp_path):
+    (tmp_path / "pairs.txt").write_text("q0 m0\nq1 elsewhere\nm0 m1\n")
+    queries, references = ["q0", "q1", "q2"], ["m0", "m1"]
+    pairs, reasons = pairs_with_map(tmp_path / "pairs.txt", queries, references, tmp_path, {"m0": "mapped"})
+    assert read_pairs(Path(pairs)) == [("q0", "m0")]
+    file = tmp_path / "pairs.txt"
+    assert reasons == {
+        "m0": "mapped",
+        "q1": f"{file} pairs it with elsewhere, which is not in the map",
+        "q2": f"not in {file}",
+    }
+    with pytest.raises(InputError, match="no pair of a query and an image of the map"):
+        pairs_with_map(file, ["q1"], ["m0"], tmp_path, {})
