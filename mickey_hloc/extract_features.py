@@ -21,7 +21,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.features import EXTRACTORS, Extractor, get_extractor
 from mickey_hloc.features.base import describe_images
 from mickey_hloc.io.cameras import Cameras
-from mickey_hloc.io.feature_store import IMAGE_CRC, Arrays, FeatureStore
+from mickey_hloc.io.feature_store import IMAGE_CRC, FeatureStore
 from mickey_hloc.io.image_batches import (
     CHOICE_OF_IMAGES,
     Decoded,
@@ -32,7 +32,7 @@ from mickey_hloc.io.image_batches import (
     plan_batches,
 )
 from mickey_hloc.io.text import shown
-from mickey_hloc.model.device import default_device
+from mickey_hloc.model.device import default_device, usable_device
 from mickey_hloc.registry import CheckedOptions, ConfTable, make_options
 
 logger = logging.getLogger(__name__)
@@ -177,7 +177,8 @@ def extract(
 
     Args:
         conf: see ``get_conf``, or the extractor itself.
-        batch_size: images at once; fewer where they are large. Default: 1 on a CPU, 8 on a GPU.
+        batch_size: images at once; fewer where they are large. Default: 1 on a CPU, 8 on a GPU, where it is part of
+            the file's origin; on a CPU it changes no byte.
         num_workers: threads that decode images.
         progress: show bars on stderr.
         cameras: of the images, for extractors that correct for the focal length.
@@ -196,20 +197,23 @@ def extract(
         **{key: value for key, value in asdict(preprocessing).items() if key not in CHOICE_OF_IMAGES},
         "as_half": as_half,
     }
+    at_once = usable_device(getattr(extractor.options, "device", None)).type != "cpu"
+    if at_once and batch_size > 1:  # a GPU chooses its sums by the size of the batch
+        origin["batch_size"] = batch_size
     with FeatureStore(Path(feature_path), origin, extractor.datasets, extractor.attributes, overwrite) as store:
         existing = store.done & set(names)
         skipped: dict[str, str] = {}
         _check_images(store, image_dir, existing)
         if len(existing) < len(names):
             sizes, skipped = image_sizes(image_dir, names, num_workers, progress)
-            network_sizes = {n: extractor.network_size(s, _focal_px(cameras, n, s)) for n, s in sizes.items()}
+            network_sizes = _network_sizes(extractor, cameras, sizes, skipped)
             batches = plan_batches(network_sizes, batch_size, MAX_BATCH_PIXELS)
-            with tqdm(total=len(sizes), initial=len(existing), desc="features", disable=not progress) as bar:
+            with tqdm(total=len(network_sizes), initial=len(existing), desc="features", disable=not progress) as bar:
                 done = store.done
                 # A batch with one missing image runs whole: its numbers do not depend on what was done before.
                 missing = [batch for batch in batches if not done.issuperset(batch)]
                 decoded = decoded_batches(image_dir, missing, network_sizes, preprocessing, num_workers)
-                skipped |= _run(store, extractor, image_dir, decoded, as_half, bar)
+                skipped |= _run(store, extractor, image_dir, decoded, as_half, at_once, bar)
         store.finish()
         extracted = len(store.done & set(names)) - len(existing)
     skipped = {name: reason for name, reason in skipped.items() if name not in existing}
@@ -230,6 +234,19 @@ def _check_images(store: FeatureStore, image_dir: Path, names: Iterable[str]) ->
             )
 
 
+def _network_sizes(
+    extractor: Extractor, cameras: Cameras | None, sizes: Mapping[str, Size], skipped: dict[str, str]
+) -> dict[str, Size]:
+    """At which size the network sees each image; those without a usable camera are added to ``skipped``."""
+    found = {}
+    for name, size in sizes.items():
+        try:
+            found[name] = extractor.network_size(size, _focal_px(cameras, name, size))
+        except InputError as error:  # costs this image only
+            skipped[name] = str(error)
+    return found
+
+
 def _focal_px(cameras: Cameras | None, name: str, size: Size) -> float | None:
     if cameras is None:
         return None
@@ -243,24 +260,45 @@ def _run(
     image_dir: Path,
     batches: Iterable[Decoded],
     as_half: bool,
+    at_once: bool,
     bar: tqdm[Any],
 ) -> dict[str, str]:
     """Extract what is missing, batch by batch; returns name -> reason of what was skipped."""
     done = store.done
     skipped: dict[str, str] = {}
     for decoded in batches:
-        skipped |= decoded.unreadable
-        features: dict[str, Arrays] = {}
-        if decoded.names:
-            try:
-                found = describe_images(extractor, decoded.images, decoded.original_sizes, as_half)
-                features = {
-                    name: {**arrays, IMAGE_CRC: np.array(zlib.crc32((image_dir / name).read_bytes()))}
-                    for name, arrays in zip(decoded.names, found, strict=True)
-                }
-            except InputError as error:
-                skipped |= dict.fromkeys(decoded.names, str(error))
-        new = {name: arrays for name, arrays in features.items() if name not in done}
+        found, unusable = _describe(extractor, decoded, as_half, at_once)
+        skipped |= decoded.unreadable | unusable
+        new = {
+            name: {**arrays, IMAGE_CRC: np.array(zlib.crc32((image_dir / name).read_bytes()))}
+            for name, arrays in found.items()
+            if name not in done
+        }
         store.add(new)
         bar.update(len(new) + sum(name not in done for name in decoded.unreadable))
     return skipped
+
+
+def _describe(
+    extractor: Extractor, decoded: Decoded, as_half: bool, at_once: bool
+) -> tuple[dict[str, Mapping[str, np.ndarray]], dict[str, str]]:
+    """The arrays of each image of a batch, and the reasons of images that the extractor cannot process.
+
+    Args:
+        at_once: the network sees all of them together. On a CPU one after the other is as fast, and gives the same
+            numbers whatever the size of the batch.
+    """
+    images, sizes = decoded.images, decoded.original_sizes
+    if at_once and decoded.names:
+        try:
+            return dict(zip(decoded.names, describe_images(extractor, images, sizes, as_half), strict=True)), {}
+        except InputError:
+            pass  # which of them it is shows one by one
+    found: dict[str, Mapping[str, np.ndarray]] = {}
+    unusable: dict[str, str] = {}
+    for i, name in enumerate(decoded.names):
+        try:
+            found[name] = describe_images(extractor, images[i : i + 1], sizes[i : i + 1], as_half)[0]
+        except InputError as error:
+            unusable[name] = str(error)
+    return found, unusable

@@ -7,6 +7,7 @@ through several pairs; for relative poses that only costs accuracy.
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +17,8 @@ import numpy as np
 from tqdm import tqdm
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.io.image_batches import CHOICE_OF_IMAGES
+from mickey_hloc.io.hdf5 import open_for_reading
+from mickey_hloc.io.image_batches import CHOICE_OF_IMAGES, check_inside
 from mickey_hloc.io.images import read_image
 from mickey_hloc.io.matches import check_distinct, pair_key
 from mickey_hloc.io.pair_store import PairStore
@@ -28,6 +30,7 @@ from mickey_hloc.registry import CheckedOptions, ConfTable, make_options
 logger = logging.getLogger(__name__)
 
 BATCH = 8  # pairs between two writings
+IMAGES_CRC = "images_crc"  # dataset of a pair: checksums of the files of both images
 REQUIRED = ("keypoints0", "keypoints1", "scores", "sizes")
 
 
@@ -108,15 +111,18 @@ def main(
     kept = {key: value for key, value in asdict(model.preprocessing).items() if key not in CHOICE_OF_IMAGES}
     origin = {"matcher": model.name, **model.identity(), **kept}
     check_distinct(pairs)
+    check_inside(image_dir, (name for pair in pairs for name in pair))
     unreadable: dict[str, int] = {}
     with PairStore(Path(correspondences), origin, REQUIRED, overwrite) as store:
         todo = store.missing(pairs)
+        _check_images(Path(correspondences), image_dir, [pair for pair in pairs if pair not in set(todo)])
         with tqdm(total=len(pairs), initial=len(pairs) - len(todo), desc="matches", disable=not progress) as bar:
             for start in range(0, len(todo), BATCH):
                 found = {}
                 for pair in todo[start : start + BATCH]:
                     try:
-                        found[pair_key(*pair)] = match_pair(model, image_dir, pair)
+                        arrays = match_pair(model, image_dir, pair)
+                        found[pair_key(*pair)] = {**arrays, IMAGES_CRC: _images_crc(image_dir, pair)}
                     except InputError as error:
                         unreadable[str(error)] = unreadable.get(str(error), 0) + 1
                     bar.update()
@@ -125,6 +131,36 @@ def main(
     for reason, count in unreadable.items():
         logger.warning("%d pairs are not matched: %s", count, reason)
     return Path(correspondences)
+
+
+def _images_crc(image_dir: Path, pair: Pair) -> np.ndarray:
+    """Checksums (2,) of the files of a pair's images."""
+    return np.array([zlib.crc32((Path(image_dir) / name).read_bytes()) for name in pair], dtype=np.uint32)
+
+
+def _check_images(correspondences: Path, image_dir: Path, pairs: Sequence[Pair]) -> None:
+    """Refuse to take matches of other images for those of these; the checksums of their files tell.
+
+    Raises:
+        InputError: an image has changed since it was matched.
+    """
+    if not correspondences.exists():
+        return
+    now: dict[str, int] = {}
+    with open_for_reading(correspondences, "matches file") as file:
+        for pair in pairs:
+            order = next((p for p in (pair, pair[::-1]) if pair_key(*p) in file), None)
+            if order is None or IMAGES_CRC not in file[pair_key(*order)]:
+                continue  # in a part that is not merged yet, or of an earlier version
+            for name, crc in zip(order, file[pair_key(*order)][IMAGES_CRC][()].tolist(), strict=True):
+                path = Path(image_dir) / name
+                if name not in now and path.is_file():
+                    now[name] = zlib.crc32(path.read_bytes())
+                if now.get(name, crc) != crc:
+                    raise InputError(
+                        f"{correspondences} was made from another image '{name}'; choose another output or overwrite "
+                        "it."
+                    )
 
 
 def match_pair(model: PairModel, image_dir: Path, pair: Pair) -> dict[str, np.ndarray]:

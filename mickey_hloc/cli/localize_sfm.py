@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     queries = list(cameras)
     if not queries:
         raise InputError(f"{args.queries} has no image that is not in the map {args.map_model} already.")
-    find_images(args.images, [*references, *queries])
+    find_images(args.images, [*references, *queries], exif_turn=args.exif)
     names, with_folder = names_in_results(queries)
 
     # Points of the map, from its poses and our matches.

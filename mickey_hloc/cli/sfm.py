@@ -105,7 +105,8 @@ def run(args: argparse.Namespace) -> int:
     if args.images.is_file():
         args.images, how = _frames_of_video(args), args.pairs or "sequential"
 
-    names = find_images(args.images, args.image_list, **({"globs": args.glob} if args.glob else {}))
+    globs = {"globs": args.glob} if args.glob else {}
+    names = find_images(args.images, args.image_list, exif_turn=args.exif, **globs)
     check_shared_cameras(args.images, names, args.camera_mode, args.camera_params is not None)
     counts = {"num_matched": args.num_matched, "overlap": args.overlap}
     pairs = make_pairs(hloc, how, args.images, args.output, names, **counts)

@@ -1,22 +1,23 @@
 """Pairs with intrinsics and a true relative pose in SuperGlue's format, as the list of ScanNet-1500.
 
-Per line ``nameA nameB rotA rotB K_A(9) K_B(9) T_AB(16)``: T_AB is camB_from_camA in metres.
+Per line ``nameA nameB rotA rotB K_A(9) K_B(9) T_AB(16)``: T_AB is camB_from_camA in metres. K and T belong to the
+pixels as stored, which are what is matched here; rotA and rotB, the quarter turns after which SuperGlue matches the
+images, change neither and are only checked.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pycolmap
 import torch
-from PIL import Image, UnidentifiedImageError
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import resize_intrinsics
-from mickey_hloc.io.intrinsics import Intrinsics
+from mickey_hloc.io.images import read_image_size
+from mickey_hloc.io.intrinsics import Intrinsics, check_camera
 from mickey_hloc.io.poses import rigid3d_from_matrix
 from mickey_hloc.io.text import parse_numbers, read_rows
 
@@ -66,10 +67,9 @@ def _parse_pair(fields: list[str], where: str) -> PosedPair:
             f"{where}: expected 'nameA nameB rotA rotB K_A(9) K_B(9) T_AB(16)' (38 fields), got {len(fields)}."
         )
     values = np.array(parse_numbers(fields[2:], where))
-    if values[:2].any():
-        raise InputError(
-            f"{where}: the images are to be rotated ({values[0]:g}, {values[1]:g}), which is not supported."
-        )
+    turns = values[:2]
+    if not (np.isin(turns, range(4))).all():
+        raise InputError(f"{where}: rotA and rotB are quarter turns, 0 to 3, got {turns[0]:g} and {turns[1]:g}.")
     K0, K1, T = values[2:11].reshape(3, 3), values[11:20].reshape(3, 3), values[20:].reshape(4, 4)
     for K in (K0, K1):
         if K[0, 0] <= 0 or K[1, 1] <= 0 or not np.array_equal(K[2], [0, 0, 1]):
@@ -84,15 +84,9 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: it is missing, or no image.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # nothing is decoded here
-            with Image.open(path) as file:
-                return file.size
-    except FileNotFoundError:
-        raise InputError(f"No image {path}; --images is the folder that the list's names are relative to.") from None
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is not an image that can be read ({error}).") from error
+    if not path.exists():
+        raise InputError(f"No image {path}; --images is the folder that the list's names are relative to.")
+    return read_image_size(path)
 
 
 def intrinsics_on_disk(
@@ -119,7 +113,7 @@ def intrinsics_on_disk(
             )
         listed_size = fitting[0]
     resized = resize_intrinsics(torch.from_numpy(np.asarray(K, dtype=np.float64)), listed_size, size)
-    return Intrinsics(resized.numpy(), *size)
+    return check_camera(Intrinsics(resized.numpy(), *size), where)
 
 
 def _is_central(K: np.ndarray, size: tuple[int, int]) -> bool:

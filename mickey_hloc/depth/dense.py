@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import abstractmethod
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -90,22 +91,31 @@ class DenseDepthSource(DepthSource):
             self._maps.popitem(last=False)
         return depth_map, image_size
 
+    @property
+    def unit_is_said(self) -> bool:
+        """Whether the user said in which unit the files are."""
+        return False
+
     def _check_extent(self, depth_map: Tensor, image_name: str) -> None:
-        """Refuse depths that no photo has, as those of files in another unit.
+        """Question depths that no photo has, as those of files in another unit; a UserWarning where the unit was said.
 
         Raises:
-            InputError: 19 of 20 are nearer than 10 cm, or farther than 100 m.
+            InputError: 19 of 20 are nearer than 10 cm, or farther than 100 m, and nobody said the unit.
         """
         depths = depth_map[torch.isfinite(depth_map)].numpy()
         depths = depths[:: 1 + len(depths) // SAMPLE]
         if len(depths) == 0:
             return
         near, middle, far = np.quantile(depths, (0.05, 0.5, 0.95))
-        if far < NEAREST_M or near > FARTHEST_M:
-            raise InputError(
-                f"Depth source '{self.spec}' has image '{image_name}' at {near:.3g} to {far:.3g} m ({middle:.3g} m in "
-                f"the middle), which no photo of a scene shows: is it in another unit? {self.unit_advice}"
-            )
+        if far >= NEAREST_M and near <= FARTHEST_M:
+            return
+        told = (
+            f"Depth source '{self.spec}' has image '{image_name}' at {near:.3g} to {far:.3g} m ({middle:.3g} m in the "
+            f"middle), which no photo of a scene shows: is it in another unit? {self.unit_advice}"
+        )
+        if not self.unit_is_said:
+            raise InputError(told)
+        warnings.warn(told, UserWarning, stacklevel=2)
 
 
 def require_positive(options: object, name: str) -> None:

@@ -50,6 +50,10 @@ class NpzDepth(DenseDepthSource):
         self.path = Path(self.argument)
         self._keys = set(npz_keys(self.path, "depth file"))
 
+    @property
+    def unit_is_said(self) -> bool:
+        return self.options.metres_per_unit is not None
+
     def _load_map(self, image_name: str, image_size: tuple[int, int]) -> Tensor:
         key = next((name for name in frame_keys(image_name) if name in self._keys), None)
         if key is None:

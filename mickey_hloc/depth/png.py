@@ -52,6 +52,7 @@ class PngDepth(DenseDepthSource):
         self, argument: str = "", /, image_dir: Path | None = None, features: Path | None = None, **options: Any
     ) -> None:
         self.suffix, units_per_metre = split_unit(argument)
+        self._unit_is_said = units_per_metre is not None or "metres_per_unit" in options
         if units_per_metre is not None:
             if "metres_per_unit" in options:
                 raise InputError(
@@ -59,6 +60,10 @@ class PngDepth(DenseDepthSource):
                 )
             options["metres_per_unit"] = 1.0 / units_per_metre
         super().__init__(argument, image_dir=image_dir, features=features, **options)
+
+    @property
+    def unit_is_said(self) -> bool:
+        return self._unit_is_said
 
     def _argument_identity(self) -> str:
         return self.suffix  # the unit is an option

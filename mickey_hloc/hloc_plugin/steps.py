@@ -17,7 +17,7 @@ from mickey_hloc.hloc_plugin.confs import track_conf
 from mickey_hloc.hloc_plugin.host import import_step
 from mickey_hloc.io import pairs_from_sequence
 from mickey_hloc.io.image_batches import Preprocessing, image_sizes, list_images
-from mickey_hloc.io.images import is_depth_image
+from mickey_hloc.io.images import ExifTurn, check_not_turned, is_depth_image
 from mickey_hloc.io.matches import check_distinct
 from mickey_hloc.io.pairs import Pair, read_pairs, write_pairs
 from mickey_hloc.matching import Matcher
@@ -26,7 +26,10 @@ from mickey_hloc.registry import unknown_name
 
 
 def find_images(
-    image_dir: Path, image_list: Path | Sequence[str] | None = None, globs: Sequence[str] = Preprocessing().globs
+    image_dir: Path,
+    image_list: Path | Sequence[str] | None = None,
+    globs: Sequence[str] = Preprocessing().globs,
+    exif_turn: ExifTurn = "refuse",
 ) -> list[str]:
     """The images of a folder, all usable: hloc stops in the middle at one that is not.
 
@@ -34,16 +37,20 @@ def find_images(
         image_dir: the folder that names are relative to.
         image_list: a file with a name a line, or the names; what fits ``globs`` where None.
         globs: patterns of file names.
+        exif_turn: what happens to photos that their EXIF orientation turns, see ``read_image``.
 
     Raises:
-        InputError: none, unreadable ones, depth maps, names with spaces (pairs files separate names by spaces), or two
-            names that differ in "/" and "-" only (matches files store them as one).
+        InputError: none, unreadable ones, photos that EXIF turns, depth maps, names with spaces (pairs files separate
+            names by spaces), or two names that differ in "/" and "-" only (matches files store them as one).
     """
     names = list_images(image_dir, globs, image_list)
     _, unreadable = image_sizes(image_dir, names, num_workers=4)
     if unreadable:
         reasons = "; ".join(list(unreadable.values())[:3])
         raise InputError(f"{len(unreadable)} of {len(names)} images are unusable, list the others: {reasons}")
+    if exif_turn == "refuse":
+        for name in names:
+            check_not_turned(image_dir / name)
     depth_map = next((name for name in names if is_depth_image(image_dir / name)), None)
     if depth_map is not None:
         raise InputError(

@@ -116,12 +116,15 @@ class FeatureFile:
         keypoints = np.asarray(read_array(group, "keypoints", where), dtype=np.float32)
         if keypoints.ndim != 2 or keypoints.shape[1] != 2:
             raise InputError(f"'keypoints' of {where} has shape {keypoints.shape}, expected (N, 2).")
+        found = _optional(group, "descriptors", where, (None, len(keypoints))) if descriptors else None
+        if found is not None and not np.isfinite(found).all():
+            raise InputError(f"'descriptors' of {where} has values that are not finite; extract it again.")
         scores_key = "keypoint_scores" if contains(group, "keypoint_scores") else "scores"
         return ImageFeatures(
             keypoints=keypoints,
             keypoint_scores=_optional(group, scores_key, where, (len(keypoints),)),
             depths=_optional(group, "depths", where, (len(keypoints),)),
-            descriptors=_optional(group, "descriptors", where, (None, len(keypoints))) if descriptors else None,
+            descriptors=found,
             image_size=_image_size(group, where),
             learned_focal=self._learned_focal(group),
         )

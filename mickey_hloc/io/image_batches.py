@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -105,12 +105,22 @@ def list_images(image_dir: Path, globs: Sequence[str], image_list: Path | Sequen
         names = [name.as_posix() if isinstance(name, Path) else str(name) for name in image_list]
     if not names:
         raise InputError(f"The list of images {image_list if isinstance(image_list, (str, Path)) else ''} is empty.")
+    check_inside(image_dir, names)
     for name in names:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise InputError(f"Image name '{name}' leads out of {image_dir}; names are relative to the image folder.")
         if not (image_dir / name).is_file():
             raise InputError(f"No image '{name}' in {image_dir}, but the list of images has it.")
     return list(dict.fromkeys(names))
+
+
+def check_inside(image_dir: Path, names: Iterable[str]) -> None:
+    """Refuse names that lead out of the image folder.
+
+    Raises:
+        InputError: one does.
+    """
+    for name in names:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise InputError(f"Image name '{name}' leads out of {image_dir}; names are relative to the image folder.")
 
 
 def list_photos(

@@ -4,6 +4,7 @@ Names and files mean the pixels as they are stored in the file, as in hloc and C
 maps belong to these. A photo whose EXIF orientation asks for a turn is refused unless the caller ignores it.
 """
 
+import math
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from mickey_hloc.errors import InputError
 
 ExifTurn = Literal["refuse", "ignore"]
 
+FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
 DEPTH_SUFFIXES = (".png", ".pgm", ".tif", ".tiff")  # of formats that can hold a depth map
 _EXIF_IFD, _FOCAL_LENGTH_IN_35MM = 0x8769, 0xA405
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
@@ -57,11 +59,7 @@ def read_image(path: Path, exif_turn: ExifTurn = "refuse") -> np.ndarray:
             raise Image.DecompressionBombError(f"{pixels} pixels, more than {most}")
         orientation = _orientation(file, Path(path))
         if orientation != 1 and exif_turn == "refuse":
-            raise InputError(
-                f"{path} has EXIF orientation {orientation}: it is shown turned, but keypoints, depth and intrinsics "
-                "belong to the pixels as stored; save the photo turned, or use the stored pixels with "
-                "exif_turn=ignore (--exif ignore)."
-            )
+            raise _turned(path, orientation)
         image = _to_rgb(file, path)
         # Pillow turns a TIFF, and no other format, by itself.
         if isinstance(file, TiffImagePlugin.TiffImageFile) and orientation != 1:
@@ -103,6 +101,24 @@ def exif_orientation(path: Path) -> int:
     """
     with _opened(Path(path)) as image:
         return _orientation(image, Path(path))
+
+
+def check_not_turned(path: Path) -> None:
+    """Refuse a photo that its EXIF orientation turns, without decoding the pixels.
+
+    Raises:
+        InputError: it does; or no such file, or no image.
+    """
+    orientation = exif_orientation(path)
+    if orientation != 1:
+        raise _turned(path, orientation)
+
+
+def _turned(path: Path, orientation: int) -> InputError:
+    return InputError(
+        f"{path} has EXIF orientation {orientation}: it is shown turned, but keypoints, depth and intrinsics belong to "
+        "the pixels as stored; save the photo turned, or use the stored pixels with exif_turn=ignore (--exif ignore)."
+    )
 
 
 @contextmanager
@@ -181,10 +197,26 @@ def exif_focal_px(path: Path) -> float | None:
     The 35 mm equivalent is taken first, as the diagonal of 43.27 mm defines it (CIPA DCG-001); then what COLMAP knows
     of the camera model's sensor.
     """
-    with Image.open(path) as file:
-        equivalent = file.getexif().get_ifd(_EXIF_IFD).get(_FOCAL_LENGTH_IN_35MM)
+    with _opened(path) as file:
+        try:
+            equivalent = file.getexif().get_ifd(_EXIF_IFD).get(_FOCAL_LENGTH_IN_35MM)
+        except (SyntaxError, ValueError, TypeError, struct.error):  # a damaged EXIF block
+            return None
         diagonal = float(np.hypot(*file.size))
-    if equivalent:
-        return diagonal * float(equivalent) / float(np.hypot(36.0, 24.0))
-    camera = pycolmap.infer_camera_from_image(str(path))
-    return float(camera.mean_focal_length()) if camera.has_prior_focal_length else None
+    millimetres = _positive(equivalent)
+    if millimetres is not None:
+        return _positive(diagonal * millimetres / FULL_FRAME_DIAGONAL_MM)
+    try:
+        camera = pycolmap.infer_camera_from_image(str(path))
+    except (ValueError, RuntimeError, UnicodeError):  # a format or a name that COLMAP does not read
+        return None
+    return _positive(camera.mean_focal_length()) if camera.has_prior_focal_length else None
+
+
+def _positive(value: object) -> float | None:
+    """A positive, finite number of an EXIF field; None where it holds anything else, 0 being "unknown"."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return number if 0 < number < math.inf else None

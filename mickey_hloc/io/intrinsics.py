@@ -17,6 +17,7 @@ from mickey_hloc.io.text import read_lines, shown
 T = TypeVar("T")
 # Of the longer side of the image; a telescope with 0.1 degrees and a fisheye with 179 degrees are within.
 MIN_FOCAL, MAX_FOCAL = 0.005, 1000.0
+GUESSED_FOCAL_MM = 28.0  # of a lens on 35 mm film, by the diagonal
 HALF_PIXEL = 0.5  # from the centre of a pixel at the border to the border of the image
 
 
@@ -56,6 +57,11 @@ class Intrinsics:
     def equals(self, other: "Intrinsics") -> bool:
         """Whether both are the same camera."""
         return (self.width, self.height) == (other.width, other.height) and np.array_equal(self.K, other.K)
+
+
+def guessed_focal_px(width: int, height: int) -> float:
+    """A focal length for an image of an unknown camera: that of most phones and webcams, 75 degrees across."""
+    return GUESSED_FOCAL_MM * math.hypot(width, height) / math.hypot(36.0, 24.0)
 
 
 def check_camera(camera: Intrinsics, where: str) -> Intrinsics:

@@ -130,6 +130,11 @@ class Method(CheckedOptions):
     def _check_weights(self, extractor: Extractor | None, depth_extractor: Extractor | None) -> None:
         if (self.weights or self.encoder) and not isinstance(extractor, MickeyExtractor) and depth_extractor is None:
             raise InputError("Neither the feature nor the depth is MicKey's: leave out the weights and the encoder.")
+        if self.focal_correction == "resize" and not isinstance(extractor, MickeyExtractor) and depth_extractor is None:
+            raise InputError(
+                "focal_correction=resize (--focal-correction resize) resizes what MicKey sees, and neither the feature "
+                "nor the depth is MicKey's: leave it out."
+            )
 
     def _extractor(self, name: str, weights: str | None = None) -> Extractor:
         cls = EXTRACTORS.get(name, self.hloc)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pycolmap
@@ -14,6 +14,8 @@ from mickey_hloc.io.features import ImageFeatures
 from mickey_hloc.io.intrinsics import Intrinsics, check_camera
 from mickey_hloc.solvers import PoseProblem
 
+GUESS_RATIO = 1.5  # by which a guessed focal length may be wrong: lenses of 19 to 42 mm
+
 
 @dataclass(frozen=True, eq=False)
 class Photo:
@@ -24,12 +26,14 @@ class Photo:
         image: (H, W, 3) uint8 RGB.
         K: (3, 3) intrinsics, pixels; the centre of the top-left pixel is (0, 0).
         lens: COLMAP's camera, where it distorts; K is then that of its pinhole part.
+        focal_is_guessed: K has a focal length that nobody knows; the pose then has half the confidence.
     """
 
     name: str
     image: np.ndarray
     K: np.ndarray
     lens: pycolmap.Camera | None = None
+    focal_is_guessed: bool = False
 
     def __post_init__(self) -> None:
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3 or 0 in self.image.shape:
@@ -64,3 +68,10 @@ class TwoViewResult:
     problem: PoseProblem
     features: tuple[ImageFeatures, ImageFeatures]
     seconds: dict[str, float]
+
+
+def with_guessed_focal(pose: RelativePose) -> RelativePose:
+    """A pose that a guessed focal length made: half the confidence, wider intervals of the distance, and a note."""
+    note = "; ".join(filter(None, (pose.note, "the focal length is a guess")))
+    wider = [(low / GUESS_RATIO, high * GUESS_RATIO) for low, high in (pose.distance_68_m, pose.distance_95_m)]
+    return replace(pose, confidence=pose.confidence / 2, distance_68_m=wider[0], distance_95_m=wider[1], note=note)

@@ -41,15 +41,25 @@ def test_each_unit_gives_the_same_metres(unit: str, wall: np.ndarray, tmp_path: 
     np.testing.assert_allclose(found.numpy(), wall, atol=0.5001 / UNITS[unit])
 
 
-@pytest.mark.parametrize(("unit", "written"), [("", 1), ("@1", 1000), ("@5000", 100), ("@256", 5)])
-def test_depths_of_no_scene_are_refused_and_the_unit_is_asked_for(
+ASKED = r"image 'a\.png' at .* m in the middle.*another unit\? .*png:<suffix>@1"
+
+
+def test_metres_read_as_millimetres_are_refused_and_the_unit_is_asked_for(wall: np.ndarray, tmp_path: Path) -> None:
+    write_photo(tmp_path, wall, 1)
+    source = get_depth_source("png:sensor", image_dir=tmp_path)
+    for ask in (lambda: source.depth_map("a.png"), lambda: source.depths("a.png", torch.tensor([[5.0, 5.0]]))):
+        with pytest.raises(InputError, match=ASKED):
+            ask()
+
+
+@pytest.mark.parametrize(("unit", "written"), [("@1", 1000), ("@5000", 100), ("@256", 5)])
+def test_a_unit_that_was_said_is_believed_with_a_note(
     unit: str, written: float, wall: np.ndarray, tmp_path: Path
 ) -> None:
     write_photo(tmp_path, wall, written)
-    source = get_depth_source(f"png:sensor{unit}", image_dir=tmp_path)
-    for ask in (lambda: source.depth_map("a.png"), lambda: source.depths("a.png", torch.tensor([[5.0, 5.0]]))):
-        with pytest.raises(InputError, match=r"image 'a\.png' at .* m in the middle.*another unit\? .*png:<suffix>@1"):
-            ask()
+    with pytest.warns(UserWarning, match=ASKED):
+        found = get_depth_source(f"png:sensor{unit}", image_dir=tmp_path).depth_map("a.png")
+    np.testing.assert_allclose(found.numpy(), wall * written / UNITS[unit], rtol=0.1)
 
 
 def test_a_map_without_any_depth_is_no_question_of_units(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_command_line(pairs, capsys):
     ("text", "message"),
     [
         ("a b 0 0 1 2 3\n", "line 1: expected .* got 7"),
-        (line("a", "b", random_pose(np.random.default_rng(0)), rotations="1 0"), "rotated"),
+        (line("a", "b", random_pose(np.random.default_rng(0)), rotations="4 0"), "quarter turns, 0 to 3"),
         (line("a", "b", random_pose(np.random.default_rng(0)), K=np.eye(3) * 2), "no camera matrix"),
         (line("a", "b", random_pose(np.random.default_rng(0))).replace(" 1.0\n", " 2.0\n"), "no rigid motion"),
         (line("a", "b", random_pose(np.random.default_rng(0))) * 2, "line 2: .* twice"),
