@@ -207,3 +207,72 @@ def test_help_and_version(capsys) -> None:
             main(argv)
         assert stop.value.code == 0
     assert "mickey-hloc" in capsys.readouterr().out
+
+
+def test_a_focal_length_nobody_knows_is_guessed_on_request_and_said(room, capsys) -> None:
+    def estimated(*camera: str) -> tuple[dict, str]:
+        assert main(arguments(room, "--json", *camera, intrinsics=False)) == 0
+        printed = capsys.readouterr()
+        return json.loads(printed.out), printed.err
+
+    guess = float(28 * np.hypot(480, 360) / np.hypot(36, 24))
+    auto, said = estimated("--focal", "auto")
+    known, silent = estimated("--focal", repr(guess))
+    assert said.count("the focal length is not known") == 2
+    assert f"{guess:.1f} px is guessed" in said
+    assert "guessed" not in silent
+    assert auto["translation_m"] == known["translation_m"]
+    assert auto["confidence"] == known["confidence"] / 2
+    assert "the focal length is a guess" in auto["confidence_note"]
+    assert auto["distance_95_m"][1] == pytest.approx(1.5 * known["distance_95_m"][1])
+    assert estimated("--focal", f"{guess!r},auto")[1].count("is not known") == 1
+    photo = room / "reference.png"
+    with Image.open(photo) as image:
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0xA405] = 28
+        image.save(photo, exif=exif)
+    assert "reference.png: the focal length is not known" not in estimated("--focal", "auto")[1]
+
+
+def test_every_format_of_cameras_gives_the_same_pose(room, capsys) -> None:
+    def pose(*camera: str) -> dict:
+        assert main(arguments(room, "--json", *camera, intrinsics=False)) == 0
+        found = json.loads(capsys.readouterr().out)
+        return {key: found[key] for key in ("quaternion_wxyz", "translation_m", "confidence")}
+
+    lines = [line.split() for line in (room / "intrinsics.txt").read_text().splitlines() if not line.startswith("#")]
+    expected = pose("--intrinsics", str(room / "intrinsics.txt"))
+    queries = "".join(
+        f"{name} PINHOLE {w} {h} {fx} {fy} {float(cx) + 0.5!r} {float(cy) + 0.5!r}\n"
+        for name, fx, fy, cx, cy, w, h in lines
+    )
+    (room / "queries.txt").write_text(queries, encoding="utf-8-sig", newline="\r\n")
+    assert pose("--intrinsics", str(room / "queries.txt")) == expected
+    for i, line in enumerate(queries.splitlines(keepends=True)):
+        (room / f"{i}.txt").write_text(line)
+    assert pose("--intrinsics", str(room / "0.txt"), "--intrinsics", str(room / "1.txt")) == expected
+    model = room / "project" / "sparse" / "0"
+    model.mkdir(parents=True)
+    rows = [line.split(maxsplit=1) for line in queries.splitlines()]
+    (model / "cameras.txt").write_text("".join(f"{i} {row[1]}\n" for i, row in enumerate(rows, 1)))
+    (model / "images.txt").write_text("".join(f"{i} 1 0 0 0 0 0 0 {i} {row[0]}\n\n" for i, row in enumerate(rows, 1)))
+    (model / "points3D.txt").write_text("")
+    assert pose("--intrinsics", str(room / "project")) == expected
+
+
+def test_a_lens_that_distorts_is_taken_out_of_the_photos(room, capsys) -> None:
+    lines = [line.split() for line in (room / "intrinsics.txt").read_text().splitlines() if not line.startswith("#")]
+    (room / "queries.txt").write_text(
+        "".join(f"{n} OPENCV {w} {h} {fx} {fy} {cx} {cy} 0.05 0 0 0\n" for n, fx, fy, cx, cy, w, h in lines)
+    )
+    found = []
+    for source in ("intrinsics.txt", "queries.txt"):
+        assert main(arguments(room, "--json", "--intrinsics", str(room / source), intrinsics=False)) == 0
+        found.append(json.loads(capsys.readouterr().out)["translation_m"])
+    assert 1e-4 < np.linalg.norm(np.subtract(*found)) < 0.1
+
+
+def test_resizing_for_the_focal_length_is_mickeys(room, capsys) -> None:
+    assert "neither the feature nor the depth is MicKey's" in refused(
+        capsys, arguments(room, "--focal-correction", "resize")
+    )

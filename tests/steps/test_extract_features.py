@@ -13,6 +13,7 @@ from mickey_hloc import extract_features
 from mickey_hloc.cli import main as cli
 from mickey_hloc.errors import InputError, MickeyHlocError
 from mickey_hloc.hloc_plugin.confs import mickey_conf
+from mickey_hloc.io.cameras import read_cameras
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.image_batches import Preprocessing, load_image, plan_batches
 from mickey_hloc.model.stored_constants import stored_matcher
@@ -299,3 +300,23 @@ def test_every_kind_of_photo_is_taken_and_depth_images_are_left_out_aloud(tmp_pa
         (tmp_path / name).unlink()
     assert cli([*run, "--overwrite"]) == 2
     assert "All 2 images in" in capsys.readouterr().err
+
+
+def test_the_batch_size_changes_no_byte(images, conf, tmp_path):
+    folder, _ = images
+    one, eight = (
+        extract_features.main(conf, folder, feature_path=tmp_path / f"{size}.h5", batch_size=size).read_bytes()
+        for size in (1, 8)
+    )
+    assert one == eight
+
+
+def test_an_image_without_a_camera_costs_only_itself(images, conf, tmp_path):
+    folder, names = images
+    with PIL.Image.open(folder / names[0]) as image:
+        width, height = image.size
+    (tmp_path / "K.txt").write_text(f"{names[0]} 300 300 {width / 2} {height / 2} {width} {height}\n")
+    cameras = read_cameras(tmp_path / "K.txt")
+    report = extract_features.extract(conf, folder, tmp_path / "f.h5", image_list=names[:2], cameras=cameras)
+    assert report.extracted == 1
+    assert "no intrinsics of image" in report.skipped[names[1]]
