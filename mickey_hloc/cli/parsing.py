@@ -55,7 +55,9 @@ def check_outputs(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
         value = getattr(args, action.dest, None)
         if action.dest in ("output", "report") and isinstance(value, Path):
             kinds = str(action.metavar).upper()
-            is_file = ("FILE" in kinds or "ZIP" in kinds) and "DIR" not in kinds
+            is_file = "FILE" in kinds or "ZIP" in kinds
+            if is_file and "DIR" in kinds:  # the name tells which
+                is_file = value.suffix.lower() in (".h5", ".hdf5", ".txt")
             try:
                 check_writable(value, is_file)
             except InputError as error:

@@ -52,6 +52,12 @@ def member_scene(name: str) -> str | None:
     return name[len("pose_") : -len(".txt")] if is_member else None
 
 
+def is_macos_file(name: str) -> bool:
+    """Whether macOS has put this file into the archive: ``.DS_Store``, ``__MACOSX/...``, ``._pose_s00460.txt``."""
+    *folders, file = name.split("/")
+    return "__MACOSX" in folders or file == ".DS_Store" or file.startswith("._")
+
+
 def parse_line(line: str) -> tuple[str, int, list[float]] | None:
     """A line as the benchmark reads it.
 
@@ -85,17 +91,23 @@ def parse_line(line: str) -> tuple[str, int, list[float]] | None:
 def read_members(path: Path) -> dict[str, list[str]]:
     """The lines of every file of a zip, by name. Nothing is unpacked to the disk.
 
+    Files that are no pose files by their name, which the benchmark ignores, have no lines; those that macOS adds to
+    every archive are left out.
+
     Raises:
         InputError: no such file, no zip, damaged, encrypted, far too large, or not UTF-8.
     """
     members: dict[str, list[str]] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            entries = [e for e in archive.infolist() if not e.is_dir() and not is_macos_file(e.filename)]
             if len(entries) > MAX_MEMBERS:
                 raise InputError(f"{path} has {len(entries)} files, which is no submission.")
             room = MAX_TOTAL_BYTES
             for entry in entries:
+                if member_scene(entry.filename) is None:
+                    members[entry.filename] = []
+                    continue
                 content = _unpacked(archive, entry, path, min(room, MAX_MEMBER_BYTES))
                 room -= len(content)
                 # the benchmark's line ends: \n, \r\n and \r, nothing else

@@ -74,3 +74,15 @@ def test_text_in_another_encoding(tmp_path):
         archive.writestr("pose_s.txt", b"\xff\xfe1\x00")
     with pytest.raises(InputError, match=r"pose_s\.txt is not UTF-8"):
         read_submission(tmp_path / "a.zip")
+
+
+def test_what_macos_and_others_add_to_a_zip_is_ignored_as_the_benchmark_does(tmp_path):
+    rng = np.random.default_rng(0)
+    path = write_submission(tmp_path / "a.zip", {"s1": {frame(0): Estimate(random_pose(rng), 1.0)}})
+    before = read_submission(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        for name in (".DS_Store", "__MACOSX/._pose_s1.txt", "._pose_s1.txt", "preview.png"):
+            archive.writestr(name, b"\x00\x00\x00\x01Bud1\xff")
+    read = read_submission(path)
+    assert {scene: list(frames) for scene, frames in read.items()} == {s: list(f) for s, f in before.items()}
+    assert set(module.read_members(path)) == {"pose_s1.txt", "preview.png"}
