@@ -1,7 +1,7 @@
 """A trained model on its validation pairs, beside the best constant depth, the true depth, and no motion.
 
     python benchmarks/judge_training.py configs/disk_redkitchen.yaml --weights runs/disk_redkitchen/model.safetensors
-    python benchmarks/judge_training.py configs/small.yaml --weights small data.size_wh=[640,480]
+    python benchmarks/judge_training.py configs/convolutional.yaml --weights small data.size_wh=[640,480]
 
 All rows but the last use the same matches. True depth is the sensor's, or the renderer's; it only judges.
 """

@@ -21,7 +21,7 @@ PAGES = {  # page of the site: file of the repository
     "benchmarks-grid.md": "pipelines/ablation/README.md",
 }
 PICTURES = {
-    "pictures/small.png": "configs/curves/small.png",
+    "pictures/convolutional.png": "configs/curves/convolutional.png",
     "pictures/disk_redkitchen.png": "configs/curves/disk_redkitchen.png",
 }
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")

@@ -19,7 +19,7 @@ _EPILOG = """\
 example:
   mickey-hloc rooms data/rooms --rooms 2500 --jobs 2     # about 0.4 s a room and core
   mickey-hloc rooms data/near --style near --size 640 480 --rooms 300
-  mickey-hloc train configs/small.yaml data.train.root=data/rooms"""
+  mickey-hloc train configs/convolutional.yaml data.train.root=data/rooms"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ which teaches offsets, descriptors and scores.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,7 +42,10 @@ class AlignmentOptions:
         score_contrast: logarithm of how much likelier the best keypoint shall be than the worst.
         matching_every: descriptors and scores learn in every so many steps; the others, for depths and offsets alone,
             cost much less.
-        line_step: every line_step-th keypoint is compared with all of the other image by its epipolar line.
+        matching: what teaches the descriptors. "line": all keypoints along the epipolar line of a match share what
+            they can win; good from scratch, but in the long run it also teaches matches to keypoints that have none.
+            "partner": matches that the pose allows become likelier, others less likely; for descriptors that match.
+        line_step: with "line", every line_step-th keypoint is compared with all of the other image.
         offset_weight, matching_weight, score_weight: of these parts of the loss, relative to the depths'.
     """
 
@@ -56,6 +59,7 @@ class AlignmentOptions:
     score_reach: float = 0.5
     score_contrast: float = 3.0
     matching_every: int = 1
+    matching: Literal["line", "partner"] = "line"
     line_step: int = 3
     offset_weight: float = 0.05
     matching_weight: float = 0.1
@@ -127,8 +131,11 @@ def alignment_loss(
     ]
     matching = score = a.depths.new_zeros(())
     if learn_matching:
-        some = slice(first % o.line_step, None, o.line_step)
-        matching = off_line_loss(probability[:, some], a.keypoints[:, some], b.keypoints, F, looked_at[:, some], o)
+        if o.matching == "partner":
+            matching = partner_loss(probability.gather(2, partner[..., None])[..., 0], possible, looked_at)
+        else:
+            some = slice(first % o.line_step, None, o.line_step)
+            matching = off_line_loss(probability[:, some], a.keypoints[:, some], b.keypoints, F, looked_at[:, some], o)
         score = score_loss(a, b, partner, possible, 0.5 * (errors[0] + errors[1]) / o.score_reach, o.score_contrast)
     return AlignmentLoss(
         depth=0.5 * ((errors[0] + errors[1]) * weights).sum(),
@@ -166,6 +173,12 @@ def off_line_loss(
         near = near_epipolar_lines(keypoints0, keypoints1, F, options.epipolar_px) & looked_at[..., None]
     along = (probability * near).sum(dim=2)
     return -((along + 1e-6).log() * looked_at).sum() / looked_at.sum().clamp(min=1)
+
+
+def partner_loss(probability: Tensor, possible: Tensor, looked_at: Tensor) -> Tensor:
+    """Cross entropy of the matches' probabilities (B, N0): 1 is wanted where ``possible``, 0 where only looked at."""
+    wanted = torch.where(possible, probability, 1.0 - probability)
+    return -((wanted + 1e-6).log() * looked_at).sum() / looked_at.sum().clamp(min=1)
 
 
 def score_loss(

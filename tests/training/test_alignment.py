@@ -1,6 +1,7 @@
 """The warm-up by known relative poses, on rendered rooms whose depth is known exactly."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -40,7 +41,7 @@ def rendered_matches(seed: int = 3) -> tuple[MetricKeypoints, MetricKeypoints, T
 
 
 def loss_of(
-    a: MetricKeypoints, b: MetricKeypoints, P: Tensor, pose: dict[str, Tensor], **options: float
+    a: MetricKeypoints, b: MetricKeypoints, P: Tensor, pose: dict[str, Tensor], **options: Any
 ) -> AlignmentLoss:
     o = dataclasses.replace(OPTIONS, **options)
     return alignment_loss(a, b, P, (pose["K0"], pose["K1"]), (pose["R"], pose["t"]), o)
@@ -67,6 +68,32 @@ def test_depths_find_back_to_the_true_scale(factor: float) -> None:
         loss_of(*scaled, P, pose).depth.backward()
         optimizer.step()
     assert float(log_scale.detach().exp()) == pytest.approx(1.0, abs=0.03)
+
+
+def test_partners_become_likelier_only_where_the_pose_allows_them() -> None:
+    a, b, P, pose = rendered_matches()
+    good = loss_of(a, b, P, pose, matching="partner")
+    assert float(good.matching) == pytest.approx(-torch.tensor(0.9).log().item(), abs=1e-4)
+    rolled = P.roll(1, dims=2)
+    bad = loss_of(a, b, rolled, pose, matching="partner", epipolar_px=1.0)
+    share = float(bad.possible)
+    wanted = -(share * torch.tensor(0.9).log() + (1 - share) * torch.tensor(0.1).log())
+    assert float(bad.matching) == pytest.approx(wanted.item(), rel=1e-3)
+    logits = torch.logit(rolled.clamp(1e-6, 1 - 1e-6)).requires_grad_()
+    loss_of(a, b, torch.sigmoid(logits), pose, matching="partner", epipolar_px=1.0).matching.backward()
+    chosen = logits.grad[rolled > 0.5]
+    assert int((chosen > 0).sum()) == round((1 - share) * len(chosen))  # less likely where the pose forbids the match
+    assert int((chosen < 0).sum()) == round(share * len(chosen))
+
+
+def test_depth_steps_leave_the_matching_out() -> None:
+    a, b, P, pose = rendered_matches()
+    K, motion = (pose["K0"], pose["K1"]), (pose["R"], pose["t"])
+    whole = alignment_loss(a, b, P, K, motion, OPTIONS)
+    part = alignment_loss(a, b, P, K, motion, OPTIONS, learn_matching=False)
+    assert float(part.matching) == float(part.score) == 0.0
+    for name in ("depth", "offset", "possible"):
+        assert float(getattr(part, name)) == float(getattr(whole, name))
 
 
 def test_wrong_matches_teach_no_depth_but_cost_matching() -> None:
