@@ -33,7 +33,6 @@ def main() -> None:
         run("demo", "--photos", "--output", str(out), "--report", str(report))
         save(Image.open(out / "matches.png"), "matches.jpg")
         save(screenshot(report, 1100, ".plotly-graph-div"), "scene.jpg")
-        save(screenshot(report, 390, None), "report-phone.jpg")
         if args.redkitchen:
             rows(args.redkitchen, out)
 
@@ -51,8 +50,8 @@ def run(*words: str) -> None:
     subprocess.run([sys.executable, "-m", "mickey_hloc.cli", *words], check=True)
 
 
-def screenshot(page: Path, width: int, selector: str | None) -> Image.Image:
-    """A picture of a page as a reader sees it, or of the first element that a selector finds."""
+def screenshot(page: Path, width: int, selector: str) -> Image.Image:
+    """A picture of the first element of a page that a selector finds."""
     from playwright.sync_api import sync_playwright
 
     program = next(path for name in BROWSER if (path := shutil.which(name)))
@@ -64,10 +63,7 @@ def screenshot(page: Path, width: int, selector: str | None) -> Image.Image:
         tab.goto(page.as_uri())
         tab.locator(".gl-container canvas").first.wait_for()
         tab.wait_for_timeout(5000)
-        if selector is None:
-            tab.screenshot(path=target)
-        else:
-            tab.locator(selector).first.screenshot(path=target)
+        tab.locator(selector).first.screenshot(path=target)
         browser.close()
     return Image.open(target)
 

@@ -15,7 +15,7 @@ from mickey_hloc.visualization.frustum import SceneCamera, camera_size_m, frustu
 from mickey_hloc.visualization.plotly_parts import CLEAR, COLORS, GRID, plotly_objects
 
 # Axes of a camera: x right, y down, z forward. The first look is from behind and above the first camera.
-VIEW = {"up": {"x": 0, "y": -1, "z": 0}, "eye": {"x": -0.35, "y": -0.6, "z": -1.35}}
+VIEW = {"up": {"x": 0, "y": -1, "z": 0}, "eye": {"x": -0.4, "y": -0.75, "z": -1.7}}
 AXES = {"xaxis": "x right (m)", "yaxis": "y down (m)", "zaxis": "z forward (m)"}
 
 
