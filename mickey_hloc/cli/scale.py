@@ -85,7 +85,7 @@ def add_evidence(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="SHARE",
         help="standard deviation of an error that the depth source makes alike in all images, e.g. 0.05; it cannot be "
-        "seen in them and widens the interval (default: 0.15 for learned depth, else 0.003)",
+        "seen in them and widens the interval (default: 0.2 for learned depth, else 0.003)",
     )
     group.add_argument(
         "--accept",

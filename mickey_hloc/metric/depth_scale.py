@@ -21,8 +21,8 @@ from mickey_hloc.model.focal import focal_note, focal_ratio
 from mickey_hloc.registry import CheckedOptions, require
 
 MIN_IMAGES = 3  # fewer say nothing of how much images differ
-# Chosen on rendered rooms that no figure is reported on, `benchmarks/metric_scale.py --rooms 0:10` prints them.
-LEARNED_SHARED_ERROR = 0.15
+# Chosen on rendered rooms 0 to 7 (exact depth) and 0 to 3 (the bundled model); figures are reported on others.
+LEARNED_SHARED_ERROR = 0.2
 MEASURED_SHARED_ERROR = 0.003  # the model's: what its points say of the scale and what its cameras say
 NUM_REGIONS = 32
 MAX_GROUPS = 32

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 Z95 = 1.959964  # standard deviations that hold 95 % of a normal distribution
 # Two pieces disagree beyond this many standard deviations of their difference: 1 in 100 true pairs does.
 DISAGREE_STDS = 2.58
-WEAK_SHARE = 0.25  # an interval that is wider than this to either side is no scale
+WEAK_SHARE = 0.6  # an interval that reaches further up is no scale
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def test_what_contradicts_the_model_is_a_disagreement_too() -> None:
 
 
 def test_weak_evidence_is_said_to_be_weak() -> None:
-    assert "95 % interval reaches" in combine([evidence(2.0, 0.2)]).weakness
+    assert "95 % interval reaches" in combine([evidence(2.0, 0.3)]).weakness
     assert combine([evidence(2.0, 0.01, weakness="one image")]).weakness == "one image"
     assert combine([evidence(2.0, 0.01, weakness="one image"), evidence(2.0, 0.01)]).weakness == ""
     with pytest.raises(ValueError, match="needs evidence"):
