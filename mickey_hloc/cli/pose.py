@@ -146,7 +146,7 @@ def _focal_lengths(text: str) -> tuple[float | None, float | None]:
     try:
         chosen = [None if part == "auto" else float(part) for part in (first, second or first)]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not PX, PX,PX or auto") from None
+        raise argparse.ArgumentTypeError(f"'{text}' is not PX or PX,PX, nor auto") from None
     return chosen[0], chosen[1]
 
 

@@ -229,7 +229,7 @@ def test_a_focal_length_nobody_knows_is_guessed_on_request_and_said(room, capsys
     photo = room / "reference.png"
     with Image.open(photo) as image:
         exif = Image.Exif()
-        exif.get_ifd(0x8769)[0xA405] = 28
+        exif[0x8769] = {0xA405: 28}
         image.save(photo, exif=exif)
     assert "reference.png: the focal length is not known" not in estimated("--focal", "auto")[1]
 
