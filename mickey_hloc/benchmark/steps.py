@@ -50,7 +50,7 @@ def features_path(task: PoseTask, extractor: Extractor) -> Path:
 
 def make_features(task: PoseTask, extractor: Extractor) -> Path:
     """Images -> features file."""
-    cameras = Cameras({name: Camera(K) for name, K in task.cameras.items()}, task.images)
+    cameras = _cameras(task)
     report = extract_features.extract(
         extractor.copy(),
         task.images,
@@ -79,7 +79,8 @@ def make_matches(task: PoseTask, parts: Parts) -> Path:
     """Features or images -> matches file."""
     path, how = matches_path(task, parts), {"overwrite": task.overwrite, "progress": task.progress}
     if parts.pair_model is not None:
-        return match_images.main(parts.pair_model.copy(), task.pairs, task.images, path, **how)
+        cameras = _cameras(task)
+        return match_images.main(parts.pair_model.copy(), task.pairs, task.images, path, **how, cameras=cameras)
     assert parts.extractor is not None
     assert parts.matcher is not None
     return match_features.main(parts.matcher.copy(), task.pairs, features_path(task, parts.extractor), path, **how)
@@ -115,7 +116,11 @@ def make_depths(task: PoseTask, parts: Parts) -> list[Path]:
     made = []
     for features in dict.fromkeys(part_files(task, parts, part)[0] for part in task.parts):
         source = get_depth_source(
-            parts.depth, image_dir=task.images, features=mickey or features, **parts.method.depth_options
+            parts.depth,
+            image_dir=task.images,
+            features=mickey or features,
+            cameras=_cameras(task),
+            **parts.method.depth_options,
         )
         output = depths_path(task, parts, features)
         made.append(
@@ -183,6 +188,10 @@ def _inputs(task: PoseTask, parts: Parts, part: str) -> dict[str, Any]:
         "image_dir": task.images,
         "device": task.device,
     }
+
+
+def _cameras(task: PoseTask) -> Cameras:
+    return Cameras({name: Camera(K) for name, K in task.cameras.items()}, task.images)
 
 
 def _cameras_of(task: PoseTask, part: str) -> Iterable[tuple[str, Intrinsics]]:

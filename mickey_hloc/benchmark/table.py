@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mickey_hloc.benchmark.runner import Outcome
 from mickey_hloc.evaluation.report import write_text
-from mickey_hloc.evaluation.tables import Column, Row, Style, format_cell, format_table
+from mickey_hloc.evaluation.tables import Column, Row, Style, format_cell, format_table, newer_rows
 
 LABELS = (Column("method", "method"), Column("depth", "depth"), Column("solver", "solver"))
 TIME = Column("matching_time_ms", "matching [ms]", ".1f")
@@ -44,6 +44,22 @@ def table_rows(outcomes: Iterable[Outcome], figures: Mapping[tuple[str, str], Ma
         row |= {key + PAPER: value for key, value in figures.get(outcome.paper, {}).items()}
         rows.append(row)
     return rows
+
+
+def published_rows(dataset: str) -> tuple[list[Row], list[str]]:
+    """Rows of what others published since the paper, and a note that names their sources.
+
+    Args:
+        dataset: see ``evaluation.tables.newer_rows``.
+    """
+    found = newer_rows(dataset)
+    rows: list[Row] = [
+        {"method": f"published: {row['method']}"}
+        | {key + PAPER: value for key, value in row.items() if key not in ("method", "source")}
+        for row in found
+    ]
+    told = "; ".join(f"{row['method']}: {row['source']}" for row in found)
+    return rows, [f"Published by others, measured by them. {told}."] if found else []
 
 
 def table_columns(columns: Sequence[Column], rows: Sequence[Row]) -> list[Column]:

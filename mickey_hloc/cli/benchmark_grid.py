@@ -43,7 +43,13 @@ def run(args: argparse.Namespace) -> int:
     from mickey_hloc.benchmark.grid import read_grid
     from mickey_hloc.benchmark.report import write_benchmark_page
     from mickey_hloc.benchmark.runner import run_grid
-    from mickey_hloc.benchmark.table import table_columns, table_rows, with_numbered_notes, write_tables
+    from mickey_hloc.benchmark.table import (
+        published_rows,
+        table_columns,
+        table_rows,
+        with_numbered_notes,
+        write_tables,
+    )
     from mickey_hloc.benchmark.timing import device_name
 
     grid = choose(read_grid(args.grid), args.methods, args.submission)
@@ -55,11 +61,13 @@ def run(args: argparse.Namespace) -> int:
     outcomes = run_grid(grid, bench, args.hloc, args.jobs)
 
     bench_columns = (MapFreeBench if grid.benchmark == "mapfree" else ScanNetBench).columns
-    rows = table_rows(outcomes, figures)
+    published, sources = published_rows(f"{grid.benchmark}-test") if grid.newer_rows else ([], [])
+    rows = table_rows(outcomes, figures) + published
     columns = table_columns(bench_columns, rows)
     notes = []
     if grid.timing_pairs:
         notes = [f"Matching: extraction of two images and matching, median of single pairs on {device_name()}."]
+    notes += sources
     notes += [f"Paper: its table {grid.paper_table}, measured on its own data."] if figures else []
     tables = write_tables(args.output, args.grid.stem, grid.title or args.grid.stem, rows, columns, notes)
     print(tables[args.format], end="")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mickey_hloc.depth.table import name_of, written_as
 from mickey_hloc.errors import InputError, PartError
+from mickey_hloc.io.cameras import Cameras
 from mickey_hloc.io.checksum import sha256
 from mickey_hloc.io.features import LearnedFocal
 from mickey_hloc.io.images import read_image_size
@@ -40,6 +41,7 @@ class DepthSource(Part, ABC):
     kind = "depth source"
     without_effect: ClassVar[frozenset[str]] = frozenset()  # options that leave all numbers as they are
     depth_kind: ClassVar[str] = "learned"  # or "measured", "constant": what calibrations tell sources apart by
+    uses_cameras: ClassVar[bool] = False  # whether it is told the intrinsics of the images, see ``cameras``
     costly: ClassVar[bool] = False  # whether asking again only to compare is too expensive
 
     def __init__(
@@ -49,9 +51,12 @@ class DepthSource(Part, ABC):
         self.argument = argument
         self.image_dir = None if image_dir is None else Path(image_dir)
         self.features = None if features is None else Path(features)
+        self.cameras: Cameras | None = None
 
     def _made_with(self: S, **options: Any) -> S:
-        return type(self)(self.argument, image_dir=self.image_dir, features=self.features, **options)
+        made = type(self)(self.argument, image_dir=self.image_dir, features=self.features, **options)
+        made.cameras = self.cameras
+        return made
 
     @property
     def spec(self) -> str:
@@ -135,6 +140,8 @@ class DepthSource(Part, ABC):
         """
         options = {key: value for key, value in vars(self.options).items() if key not in self.without_effect}
         values = {"source": name_of(type(self)), "argument": self._argument_identity(), "options": options}
+        if self.uses_cameras and self.cameras is not None:
+            values["cameras"] = self.cameras.checksum()
         plain: dict[str, Any] = json.loads(json.dumps(values, default=str))
         return plain
 

@@ -10,6 +10,7 @@ from typing import Any
 from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.depth.table import OWN_SPEC, SPECS, TARGETS
 from mickey_hloc.errors import InputError
+from mickey_hloc.io.cameras import Cameras
 from mickey_hloc.registry import Registry
 from mickey_hloc.registry.slots import is_dotted_path
 from mickey_hloc.registry.users_code import users_code
@@ -18,7 +19,12 @@ DEPTH_SOURCES: Registry[DepthSource] = Registry("depth source", DepthSource, TAR
 
 
 def get_depth_source(
-    spec: str, /, image_dir: Path | None = None, features: Path | None = None, **options: Any
+    spec: str,
+    /,
+    image_dir: Path | None = None,
+    features: Path | None = None,
+    cameras: Cameras | None = None,
+    **options: Any,
 ) -> DepthSource:
     """A depth source by its spec, e.g. ``get_depth_source("png:sensor", image_dir=folder)``.
 
@@ -27,6 +33,7 @@ def get_depth_source(
             ``my_package.my_module:MyDepth:argument``.
         image_dir: the folder that image names are relative to.
         features: a features file with depths, for ``mickey``.
+        cameras: intrinsics of the images, for sources that use them.
         options: named options of the source.
 
     Raises:
@@ -43,7 +50,9 @@ def get_depth_source(
     name, argument = split_spec(spec)
     cls = DEPTH_SOURCES.get(name)
     with users_code(cls, DEPTH_SOURCES.kind):
-        return cls(argument, image_dir=image_dir, features=features, **options)
+        source = cls(argument, image_dir=image_dir, features=features, **options)
+    source.cameras = cameras
+    return source
 
 
 def split_spec(spec: str) -> tuple[str, str]:

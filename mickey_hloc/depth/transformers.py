@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from mickey_hloc.depth.dense import DenseDepthSource, DenseOptions, require_positive
-from mickey_hloc.depth.transformers_models import folder_checksum, load_config, load_network
+from mickey_hloc.depth.transformers_models import load_config, load_network
 from mickey_hloc.errors import InputError, WeightsError
+from mickey_hloc.io.checksum import folder_checksum
 from mickey_hloc.io.images import ExifTurn, read_image
 
 # Model types whose every published model gives metres; the others say it in their configuration or not at all.

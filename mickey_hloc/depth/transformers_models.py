@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
 from mickey_hloc.errors import MissingDependencyError, WeightsError
-from mickey_hloc.io.checksum import sha256
 
 
 def load_config(name: str) -> Any:
@@ -58,12 +56,6 @@ def load_network(name: str, revision: str | None) -> tuple[Any, Any]:
             f"'{name}' lacks {len(lacking)} weights of its network, such as '{lacking[0]}'; get it again."
         )
     return processor, model.float().eval()
-
-
-def folder_checksum(folder: Path) -> str:
-    """Checksum of the configuration and weights files in a model's folder."""
-    files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".bin") and p.is_file())
-    return hashlib.sha256("".join(f"{p.name} {sha256(p)}\n" for p in files).encode()).hexdigest()
 
 
 def _library() -> Any:

@@ -135,4 +135,5 @@ def matcher_confs() -> dict[str, dict[str, Any]]:
 
 def dense_confs() -> dict[str, dict[str, Any]]:
     """Ours for ``match_dense.confs``, made anew at every call; ``vismatch_conf`` has the others."""
-    return {name: track_conf(PAIR_MODELS.create(name)) for name in PAIR_MODELS.names}
+    parts = [PAIR_MODELS.create(name) for name in PAIR_MODELS.names]
+    return {part.name: track_conf(part) for part in parts if isinstance(part, VismatchPairModel)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,14 @@ class Cameras:
         self.cameras = cameras
         self.source = source
         self.unusable = unusable or {}
+
+    def checksum(self) -> str:
+        """A checksum of all intrinsics, by name."""
+        digest = hashlib.sha256()
+        for name, camera in sorted(self.cameras.items()):
+            K = np.ascontiguousarray(camera.intrinsics.K, dtype=np.float64)
+            digest.update(name.encode() + K.tobytes())
+        return digest.hexdigest()
 
     def get(self, name: str, image_size: tuple[int, int] | None = None) -> Camera:
         """The camera of an image.

@@ -22,6 +22,12 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def folder_checksum(folder: Path) -> str:
+    """Checksum of the configuration and weights files in a model's folder."""
+    files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".bin") and p.is_file())
+    return hashlib.sha256("".join(f"{p.name} {sha256(p)}\n" for p in files).encode()).hexdigest()
+
+
 def checksum_file(path: Path) -> Path:
     """Where the checksum of a file is recorded."""
     return path.with_name(path.name + ".sha256")

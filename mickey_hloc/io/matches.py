@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry.predicted_pose import KEYS, PredictedPose
 from mickey_hloc.io.hdf5 import contains, find_group, open_for_reading, read_array, read_attributes, whole_numbers
 
 
@@ -74,6 +75,22 @@ class MatchFile:
             raise InputError(f"'features_crc' of {where} has {len(stored)} numbers, expected one for each image.")
         first, second = stored.tolist()
         return (second, first) if is_reversed else (first, second)
+
+    def predicted_pose(self, name0: str, name1: str) -> PredictedPose | None:
+        """The pose cam1_from_cam0 that a network predicted of a pair; None where the file has none.
+
+        Raises:
+            InputError: the pair is in the file in neither order, or what it has is no pose.
+        """
+        group, is_reversed = self._find(name0, name1)
+        if not contains(group, KEYS[0]):
+            return None
+        where = f"pair '{name0}' '{name1}' in {self.path}"
+        try:
+            found = PredictedPose.from_arrays({key: np.asarray(read_array(group, key, where)) for key in KEYS})
+        except ValueError as error:
+            raise InputError(f"The predicted pose of {where} cannot be used: {error}.") from error
+        return found.inverse() if is_reversed and found is not None else found
 
     def __contains__(self, pair: tuple[str, str]) -> bool:
         return self._lookup(*pair) is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from mickey_hloc.geometry.predicted_pose import PredictedPose
 from mickey_hloc.io.feature_store import write_image
 from mickey_hloc.io.files import temporary_path
 from mickey_hloc.io.hdf5 import open_for_reading, read_array, read_attributes
@@ -44,9 +45,10 @@ def as_features_and_matches(
                 write_image(out, name, {**images[name], "image_size": sizes[name]})
         with _new_file(matches, origin) as out:
             for pair, group in sorted(found.items()):
+                predicted = PredictedPose.from_arrays(group)
                 counts = len(images[pair[0]]["keypoints"]), len(images[pair[1]]["keypoints"])
                 scores = np.asarray(group["scores"], dtype=np.float32)
-                _write_pair(out, pair, (indices[pair, 0], indices[pair, 1]), scores, counts)
+                _write_pair(out, pair, (indices[pair, 0], indices[pair, 1]), scores, counts, predicted)
     return features, matches
 
 
@@ -144,7 +146,12 @@ def partners_of(
 
 
 def _write_pair(
-    out: h5py.File, pair: Pair, indices: tuple[np.ndarray, np.ndarray], scores: np.ndarray, counts: tuple[int, int]
+    out: h5py.File,
+    pair: Pair,
+    indices: tuple[np.ndarray, np.ndarray],
+    scores: np.ndarray,
+    counts: tuple[int, int],
+    predicted: PredictedPose | None,
 ) -> None:
     """One pair in hloc's layout, from the side with fewer keypoints: a reference has those of all its queries."""
     first = 0 if counts[0] <= counts[1] else 1
@@ -152,6 +159,9 @@ def _write_pair(
     group = out.create_group(pair_key(pair[first], pair[1 - first]))
     group.create_dataset("matches0", data=matches0)
     group.create_dataset("matching_scores0", data=scores0)
+    if predicted is not None:
+        for key, value in (predicted if first == 0 else predicted.inverse()).arrays().items():
+            group.create_dataset(key, data=value)
 
 
 def _origin_of(path: Path) -> str | None:

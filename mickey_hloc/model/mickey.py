@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from mickey_hloc.model.encoder import ENCODERS
 from mickey_hloc.model.heads import DepthHead, DescriptorHead, OffsetHead, ScoreHead
 from mickey_hloc.model.matching import DualSoftmax
 from mickey_hloc.model.options import MicKeyOptions
+from mickey_hloc.registry import load_attribute
 
 __all__ = ["MetricKeypoints", "MicKey", "MicKeyOptions", "autocast_dtype"]
 
@@ -73,6 +76,49 @@ class MicKey(nn.Module):
         self.matcher = DualSoftmax(options.match_temperature)
         if self.encoder.frozen:
             self.encoder.requires_grad_(False)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | os.PathLike[str], *, revision: str | None = None, token: str | None = None, **options: Any
+    ) -> MicKey:
+        """A model from the Hugging Face hub, a folder of ``save_pretrained``, or whatever ``load_model`` takes.
+
+        Args:
+            name: ``owner/name`` on the hub, with or without ``hf:`` before and ``@revision`` behind it; a folder; a
+                file or a name of weights.
+            revision: branch, tag or commit on the hub.
+            token: for private repositories.
+            options: of ``load_model``: encoder, device, precision.
+
+        Raises:
+            WeightsError: no such model, or no way to it; the message says why.
+        """
+        loaded: MicKey = load_attribute("mickey_hloc.weights.pretrained:load_pretrained")(
+            name, revision, token, **options
+        )
+        return loaded
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> Path:
+        """Write ``model.safetensors``, whose metadata are the options, and a README.md where there is none.
+
+        Returns:
+            The file of the weights. A published DINOv2 encoder is left out.
+        """
+        saved: Path = load_attribute("mickey_hloc.weights.pretrained:save_pretrained")(self, folder)
+        return saved
+
+    def push_to_hub(
+        self, repo_id: str, *, private: bool | None = None, token: str | None = None, message: str = "Upload weights"
+    ) -> str:
+        """Upload what ``save_pretrained`` writes to ``owner/name`` on the hub, which is made where it is not there.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            WeightsError: the hub refuses, or cannot be reached.
+        """
+        return str(load_attribute("mickey_hloc.weights.pretrained:push_to_hub")(self, repo_id, private, token, message))
 
     @property
     def device(self) -> torch.device:

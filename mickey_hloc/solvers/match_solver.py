@@ -103,9 +103,8 @@ def precise(problem: PoseProblem) -> PoseProblem:
     """The problem with float64 views, so that a pose does not depend on how sums were split; Apple's GPUs have none."""
     if problem.view0.keypoints.device.type == "mps":
         return problem
-    return PoseProblem(
-        _precise_view(problem.view0), _precise_view(problem.view1), problem.matches, problem.match_scores
-    )
+    views = _precise_view(problem.view0), _precise_view(problem.view1)
+    return PoseProblem(*views, problem.matches, problem.match_scores, prediction=problem.prediction)
 
 
 def _precise_view(view: View) -> View:

@@ -17,7 +17,9 @@ from mickey_hloc.depth.mickey import DepthSamples, MickeyDepth
 from mickey_hloc.depth.sources import get_depth_source
 from mickey_hloc.features.base import Extractor, describe_images
 from mickey_hloc.features.mickey import DEFAULT_WEIGHTS, MickeyExtractor
+from mickey_hloc.geometry.predicted_pose import PredictedPose
 from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.io.cameras import Cameras
 from mickey_hloc.io.features import TRAINING_FOCAL_KEY, ImageFeatures, in_memory
 from mickey_hloc.io.image_batches import prepare_image
 from mickey_hloc.io.matches import matches_of_partners
@@ -97,16 +99,18 @@ class TwoViewEstimator:
             InputError: weights or depth that cannot be used.
         """
         photos, seed = (photo0, photo1), self.method.seed if seed is None else seed
-        (arrays0, arrays1, matches), seconds = self.match(photos)
+        (arrays0, arrays1, matches), prediction, seconds = self._match(photos)
         features = self._in_memory(arrays0), self._in_memory(arrays1)
         with _timed(seconds, "depth"):
+            if self.depth is not None and self.depth.uses_cameras:
+                self.depth.cameras = Cameras({photo.name: photo.camera for photo in photos}, Path("the photos"))
             view0, view1 = (
                 self.builder.view(photo.name, found, photo.camera, self._depth_of(photo))
                 for photo, found in zip(photos, features, strict=True)
             )
         with _timed(seconds, "solver"):
             problem, pose = solve_pair(
-                self.builder, self.parts.solver, view0, view1, matches, seed, self.parts.acceptance
+                self.builder, self.parts.solver, view0, view1, matches, seed, self.parts.acceptance, prediction
             )
         if any(photo.focal_is_guessed for photo in photos):
             pose = with_guessed_focal(pose)
@@ -118,6 +122,13 @@ class TwoViewEstimator:
         Raises:
             InputError: weights that cannot be used.
         """
+        found, _, seconds = self._match(photos)
+        return found, seconds
+
+    def _match(
+        self, photos: Sequence[Photo]
+    ) -> tuple[tuple[Arrays, Arrays, Matches | None], PredictedPose | None, dict[str, float]]:
+        """As ``match``, with the pose that a pair model predicts."""
         seconds: dict[str, float] = {}
         with _timed(seconds, "weights"):
             for extractor in (self.parts.extractor, self.parts.depth_extractor):
@@ -125,23 +136,29 @@ class TwoViewEstimator:
         if self.parts.pair_model is not None:
             seconds["features"] = 0.0
             with _timed(seconds, "matching"):
-                return self._match_with(self.parts.pair_model, photos), seconds
+                found, prediction = self._match_with(self.parts.pair_model, photos)
+            return found, prediction, seconds
         assert self.parts.extractor is not None
         with _timed(seconds, "features"):
             arrays0, arrays1 = (self._extract(self.parts.extractor, photo) for photo in photos)
         matcher = self.parts.matcher
         if matcher is None:  # the problem is made from descriptors
-            return (arrays0, arrays1, None), {**seconds, "matching": 0.0}
+            return (arrays0, arrays1, None), None, {**seconds, "matching": 0.0}
         matcher.prepare(self.parts.extractor.attributes())
         key = (matcher.name, repr(matcher.identity()), self.parts.extractor.tag(), *(photo.name for photo in photos))
         with _timed(seconds, "matching"):
             matches = self._once(key, lambda: _matches(matcher, arrays0, arrays1))
-        return (arrays0, arrays1, matches), seconds
+        return (arrays0, arrays1, matches), None, seconds
 
-    def _match_with(self, model: PairModel, photos: Sequence[Photo]) -> tuple[Arrays, Arrays, Matches]:
-        key = (model.name, repr(model.identity()), *(photo.name for photo in photos))
+    def _match_with(
+        self, model: PairModel, photos: Sequence[Photo]
+    ) -> tuple[tuple[Arrays, Arrays, Matches], PredictedPose | None]:
+        intrinsics = [photo.K for photo in photos]
+        told = repr([K.tolist() for K in intrinsics]) if model.uses_cameras else ""
+        key = (model.name, repr(model.identity()), told, *(photo.name for photo in photos))
         images = [photo.image for photo in photos]
-        return self._once(key, lambda: features_and_matches_of(match_photos(model, images)))
+        arrays = self._once(key, lambda: match_photos(model, images, intrinsics))
+        return features_and_matches_of(arrays), PredictedPose.from_arrays(arrays)
 
     def _extract(self, extractor: Extractor, photo: Photo) -> Arrays:
         return self._once((extractor.tag(), photo.name), lambda: extract_photo(extractor, photo))

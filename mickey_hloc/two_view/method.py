@@ -98,6 +98,10 @@ class Method(CheckedOptions):
             matching = self._default_matcher(extractor)
         pair_model = matching if isinstance(matching, PairModel) else None
         depth, depth_extractor = self._depth(extractor, pair_model)
+        if solver.needs_prediction and not (pair_model and pair_model.predicts_pose):
+            raise InputError(
+                f"Solver {solver.name} takes the pose that a pair model predicts: choose such a matcher, e.g. mast3r."
+            )
         self._check_weights(extractor, depth_extractor)
         matcher = matching if isinstance(matching, Matcher) else None
         return Parts(self, extractor, matcher, pair_model, depth, depth_extractor, solver)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry.predicted_pose import PredictedPose
 from mickey_hloc.io.cameras import Camera
 from mickey_hloc.io.features import ImageFeatures
 from mickey_hloc.model.device import usable_device
@@ -113,8 +114,14 @@ class ProblemBuilder:
         kept = (features.descriptors, features.keypoint_scores) if on_descriptors else (None, None)
         return ViewData(name, view, *(None if a is None else torch.from_numpy(a).to(self.device) for a in kept))
 
-    def problem(self, data0: ViewData, data1: ViewData, matches: Matches | None = None) -> PoseProblem:
-        """The problem of a pair; ``matches`` unless it is made from descriptors.
+    def problem(
+        self,
+        data0: ViewData,
+        data1: ViewData,
+        matches: Matches | None = None,
+        prediction: PredictedPose | None = None,
+    ) -> PoseProblem:
+        """The problem of a pair; ``matches`` unless it is made from descriptors, and the pose a network predicts.
 
         Raises:
             InputError: the matches name keypoints that are not there.
@@ -135,13 +142,21 @@ class ProblemBuilder:
         kept = None if scores is None else torch.from_numpy(scores[order]).to(self.device)
         if self.correspondences == "match_probability":
             return _matched_only(data0.view, data1.view, matched, kept)
-        return PoseProblem(data0.view, data1.view, matches=matched, match_scores=kept)
+        return PoseProblem(data0.view, data1.view, matches=matched, match_scores=kept, prediction=prediction)
 
-    def checksum(self, data0: ViewData, data1: ViewData, matches: Matches | None = None) -> str:
+    def checksum(
+        self,
+        data0: ViewData,
+        data1: ViewData,
+        matches: Matches | None = None,
+        prediction: PredictedPose | None = None,
+    ) -> str:
         """A checksum of everything that the problem of a pair is made from."""
         digest = hashlib.sha256(data0.digest + data1.digest)
         if matches is not None:
             digest.update(_digest(None if m is None else torch.from_numpy(np.ascontiguousarray(m)) for m in matches))
+        if prediction is not None:
+            digest.update(b"".join(np.ascontiguousarray(value).tobytes() for value in prediction.arrays().values()))
         if self.dual_softmax is not None:
             digest.update(f"{self.dual_softmax.temperature} {self.dual_softmax.dustbin_score.item()}".encode())
         return digest.hexdigest()

@@ -10,6 +10,7 @@ from itertools import islice
 
 from mickey_hloc.confidence.policy import Acceptance
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry.predicted_pose import PredictedPose
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.pairs import Pair
 from mickey_hloc.solvers import PoseProblem, Solver
@@ -37,6 +38,7 @@ def solve_pair(
     matches: Matches | None,
     seed: int,
     acceptance: Acceptance,
+    prediction: PredictedPose | None = None,
 ) -> tuple[PoseProblem, RelativePose]:
     """The problem of a pair and its pose ``cam1_from_cam0``, or a failure with its reason.
 
@@ -44,9 +46,9 @@ def solve_pair(
         InputError: the input cannot be used.
     """
     with one_thread(data0.view.keypoints.device):
-        problem = builder.problem(data0, data1, matches)
+        problem = builder.problem(data0, data1, matches, prediction)
         for data in (data0, data1):
-            if len(data.view.keypoints) == 0:
+            if len(data.view.keypoints) == 0 and not (solver.needs_prediction and prediction):
                 return problem, RelativePose.failure(f"{data.name} has no keypoints (is it of a single colour?)")
         too_small = within_tolerance(solver, (data0, data1))
         if too_small:
@@ -78,11 +80,11 @@ def solve_pairs(
 
     def solve(pair: Pair) -> SolvedPair:
         try:
-            data0, data1, matches = stored.load(*pair)
-            _, pose = solve_pair(stored.builder, solver, data0, data1, matches, seed, acceptance)
+            data0, data1, matches, prediction = stored.load(*pair)
+            _, pose = solve_pair(stored.builder, solver, data0, data1, matches, seed, acceptance, prediction)
         except InputError as error:
             return SolvedPair(pair, RelativePose.failure(INPUT_PROBLEM + str(error)))
-        return SolvedPair(pair, pose, stored.builder.checksum(data0, data1, matches))
+        return SolvedPair(pair, pose, stored.builder.checksum(data0, data1, matches, prediction))
 
     pool = ThreadPoolExecutor(num_workers)
     try:

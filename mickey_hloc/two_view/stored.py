@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.errors import InputError
+from mickey_hloc.geometry.predicted_pose import PredictedPose
 from mickey_hloc.io.cameras import Cameras
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.matches import MatchFile
@@ -42,8 +43,8 @@ class StoredPairs:
         self._checksums: dict[tuple[int, str], int | None] = {}
         self._lock = threading.Lock()
 
-    def load(self, name0: str, name1: str) -> tuple[ViewData, ViewData, Matches | None]:
-        """Both views and the matches of a pair; threads may call this at the same time.
+    def load(self, name0: str, name1: str) -> tuple[ViewData, ViewData, Matches | None, PredictedPose | None]:
+        """Both views, the matches and the predicted pose of a pair; threads may call this at the same time.
 
         Raises:
             InputError: an image or the pair is missing in one of the files, or what they say is damaged.
@@ -51,10 +52,10 @@ class StoredPairs:
         with self._lock:
             views = self._view(0, name0), self._view(1, name1)
             if self.matches is None:
-                return (*views, None)
+                return (*views, None, None)
             matches = self.matches.read(name0, name1)
             self._check_matched(self.matches, (name0, name1))
-            return (*views, matches)
+            return (*views, matches, self.matches.predicted_pose(name0, name1))
 
     def checksum(self, name0: str, name1: str) -> str:
         """A checksum of everything that the problem of a pair is made from. Raises: see ``load``."""

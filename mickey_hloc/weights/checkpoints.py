@@ -37,8 +37,8 @@ def load_model(
     """Build a model and load its weights, ready to run.
 
     Args:
-        name_or_path: a name of ``mickey-hloc weights list`` (downloaded on first use), a published checkpoint (.ckpt)
-            or one of ours (.safetensors).
+        name_or_path: a name of ``mickey-hloc weights list`` (downloaded on first use), ``hf:owner/name[@revision]`` of
+            the hub, a published checkpoint (.ckpt) or one of ours (.safetensors).
         encoder: name or file of the DINOv2 weights, for checkpoints that leave them out. Default: the DINOv2 whose
             width the heads were made for.
         device: default: the GPU where there is one.

@@ -19,8 +19,9 @@ from mickey_hloc.io.checksum import hold, sha256, verify
 from mickey_hloc.io.zip_members import extract_members
 from mickey_hloc.registry import unknown_name
 from mickey_hloc.weights.download import disk_errors, download, locked
+from mickey_hloc.weights.hub import hub_file, is_hub_name
 from mickey_hloc.weights.state_file import is_torch_file
-from mickey_hloc.weights.table import NAMES, WEIGHTS, NamedWeights, require_name
+from mickey_hloc.weights.table import NAMES, PINNED, WEIGHTS, NamedWeights, require_name
 
 __all__ = [
     "NAMES",
@@ -61,7 +62,7 @@ def resolve(name: str | os.PathLike[str], mirror: str | None = None, progress: b
     """The file of some weights: downloaded at first use, its checksum verified each time.
 
     Args:
-        name: one of ``NAMES``, or the path of a local file.
+        name: one of ``NAMES``, ``hf:owner/name[@revision]`` (see ``weights.hub``), or the path of a local file.
         mirror: see MICKEY_HLOC_MIRROR, whose value is the default.
         progress: show bars on stderr.
 
@@ -87,11 +88,13 @@ def resolve(name: str | os.PathLike[str], mirror: str | None = None, progress: b
 
 
 def local_file(name: str | os.PathLike[str]) -> Path:
-    """A file that is here: a bundled one by its name, any other by its path. Its checksum is not looked at.
+    """A file that is here: a bundled one by its name, one of the hub, any other by its path; no checksum is read.
 
     Raises:
         WeightsError: there is none; the message lists the names.
     """
+    if is_hub_name(name):
+        return hub_file(os.fspath(name))
     entry = WEIGHTS.get(os.fspath(name))
     if entry is not None and entry.url is None:
         return cached_file(os.fspath(name))
@@ -144,6 +147,12 @@ def _require_kind(part: Path, address: str, zipped: bool) -> None:
         raise WeightsError(
             f"What {address} sent is not a {'zip' if zipped else 'torch'} file (it begins with {start!r}); is a proxy "
             f"or a login page in between?"
+        )
+    pinned = PINNED.get(_basename(address))
+    if pinned is not None and sha256(part) != pinned:
+        raise WeightsError(
+            f"What {address} sent is not the published {_basename(address)}: its sha256 is {sha256(part)}, "
+            f"not {pinned}."
         )
 
 

@@ -57,6 +57,12 @@ WEIGHTS = {
     "small": NamedWeights("small.safetensors", "small MicKey of this package", "Apache-2.0", None),
 }
 NAMES = tuple(WEIGHTS)
+# What their publisher's files have to be, as many who downloaded them recorded it; of MicKey's zip no record was found.
+PINNED = {
+    "dinov2_vits14_pretrain.pth": "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
+    "dinov2_vitb14_pretrain.pth": "0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73",
+    "dinov2_vitl14_pretrain.pth": "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
+}
 
 
 def require_name(name: str) -> NamedWeights:

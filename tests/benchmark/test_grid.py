@@ -15,7 +15,7 @@ from support.stub_host import importable_stub_host
 from mickey_hloc.benchmark.benches import paper_figures
 from mickey_hloc.benchmark.grid import combinations, read_grid
 from mickey_hloc.benchmark.runner import Outcome, Step, _run_stage
-from mickey_hloc.benchmark.table import table_columns, table_rows
+from mickey_hloc.benchmark.table import published_rows, table_columns, table_rows
 from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.tables import MAPFREE_COLUMNS
 from mickey_hloc.features.sift import SiftExtractor
@@ -199,3 +199,13 @@ def test_processes_run_the_steps_and_one_that_is_killed_is_a_reason(tmp_path):
     assert outcomes[0].reason == ""
     assert outcomes[1].reason.startswith("BrokenProcessPool: ")
     assert not multiprocessing.active_children()
+
+
+def test_rows_that_others_published_stand_in_the_papers_columns_with_their_source() -> None:
+    rows, notes = published_rows("mapfree-test")
+    mast3r = next(row for row in rows if row["method"] == "published: MASt3R (own depth)")
+    assert mast3r["vcre_auc_paper"] == 0.933
+    assert "vcre_auc" not in mast3r
+    assert any("val" in str(row["method"]) for row in rows)
+    assert "arXiv 2406.09756" in notes[0]
+    assert published_rows("scannet-test") == ([], [])

@@ -10,6 +10,7 @@ import numpy as np
 import pycolmap
 import pytest
 import torch
+from support.solver_scenes import FINDING
 
 from mickey_hloc.confidence import accept, shipped_calibrations
 from mickey_hloc.confidence.judging import judge
@@ -20,7 +21,7 @@ from mickey_hloc.model.matching import mutual_nearest_neighbours
 from mickey_hloc.model.mickey import MetricKeypoints, MicKey
 from mickey_hloc.rooms.cameras import PairOptions
 from mickey_hloc.rooms.pairs import sample_pair
-from mickey_hloc.solvers import SOLVERS, PoseProblem, View, get_solver
+from mickey_hloc.solvers import PoseProblem, View, get_solver
 from mickey_hloc.weights.checkpoints import load_model
 
 ROOMS = 12
@@ -78,7 +79,7 @@ def rooms(see):
     return pairs, views
 
 
-@pytest.mark.parametrize("name", SOLVERS.names)
+@pytest.mark.parametrize("name", FINDING)
 def test_rooms(name: str, rooms, see) -> None:
     pairs, views = rooms
     results = accepted(name, (problem_of(see.model, *pair) for pair in views))
@@ -103,7 +104,7 @@ def test_the_true_distance_lies_in_its_interval(name: str, rooms, see) -> None:
     assert 0.3 <= inside[68] <= inside[95]
 
 
-@pytest.mark.parametrize("name", SOLVERS.names)
+@pytest.mark.parametrize("name", FINDING)
 def test_real_photos(name: str, data: Path, see) -> None:
     """Every second query of two places, and photos of the one against photos of the other."""
     places: list[list[tuple[Seen, list[tuple[Seen, pycolmap.Rigid3d]]]]] = []

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -17,6 +18,7 @@ from PIL import Image
 
 from mickey_hloc.depth import DEPTH_SOURCES, SPECS, DepthSource, get_depth_source
 from mickey_hloc.depth.dense import DenseDepthSource
+from mickey_hloc.depth.predicted import DepthAnything3Depth, Metric3dDepth, MogeDepth, UniDepthDepth
 from mickey_hloc.depth.sampling import pixel_grid
 from mickey_hloc.depth.table import TABLE, name_of, written_as
 from mickey_hloc.errors import InputError
@@ -35,7 +37,8 @@ def plane(keypoints: torch.Tensor) -> torch.Tensor:
 class Case:
     """Attributes: spec: with {folder} in it. needs: what it cannot be made without. other: options and arguments that
     change its numbers. file: whose content decides them. knows_images: whether it has depth for some images only.
-    error_m: how far its depth is from ``plane`` in the images; None: it is something else.
+    error_m: how far its depth is from ``plane`` in the images; None: it is something else. usual:
+    options that it has here.
     """
 
     spec: str
@@ -45,9 +48,15 @@ class Case:
     file: str = ""
     knows_images: bool = True
     error_m: float | None = 1e-3
+    usual: dict[str, Any] = field(default_factory=dict)
 
 
+FOCAL = {"focal_px": 60.0}
 CASES = {
+    "da3": Case("da3", other={"focal_px": 70.0}, other_spec="da3:owner/other", error_m=None, usual=FOCAL),
+    "moge": Case("moge", other={"focal_px": 70.0}, other_spec="moge:owner/other", usual=FOCAL),
+    "unidepth": Case("unidepth", other={"focal_px": 70.0}, other_spec="unidepth:owner/other", usual=FOCAL),
+    "metric3d": Case("metric3d", other={"focal_px": 70.0}, other_spec="metric3d:entry", error_m=None, usual=FOCAL),
     "constant": Case("constant:1.5", frozenset(), other_spec="constant:1.6", knows_images=False, error_m=None),
     "mickey": Case(
         "mickey", frozenset({"features"}), {"max_distance_px": 5.0}, "mickey:{folder}/b.h5", "feats.h5", error_m=0.03
@@ -68,6 +77,28 @@ CASES = {
     ),
 }
 Make = Callable[..., DepthSource]
+
+
+class PlaneNetwork:
+    """Says the plane of every image, in the ways of the packages' networks; ``batch`` axes go before it."""
+
+    def __init__(self, batch: tuple[int, ...] = ()) -> None:
+        self.batch = batch
+
+    def infer(self, pixels: torch.Tensor, *_: object, **__: object) -> dict[str, torch.Tensor]:
+        height, width = pixels.shape[-2:]
+        return {"depth": plane(pixel_grid((width, height))).reshape(*self.batch, height, width)}
+
+    def inference(self, images: list[np.ndarray], **_: object) -> Any:
+        return SimpleNamespace(depth=np.full((1, *images[0].shape[:2]), 9.0))
+
+
+class Metric3dPlane(torch.nn.Module):
+    """Metric3D's network: a depth for each pixel of its input."""
+
+    def inference(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, None, dict[str, torch.Tensor]]:
+        assert given["input"].shape == (1, 3, 616, 1064)
+        return torch.full((1, 1, 616, 1064), 30.0), None, {}
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +145,16 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def make(name: str, folder: Path) -> Make:
+def make(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Makes the source; keyword arguments replace the usual ones."""
 
+    monkeypatch.setattr(DepthAnything3Depth, "_load", lambda _: PlaneNetwork())
+    monkeypatch.setattr(MogeDepth, "_load", lambda _: PlaneNetwork())
+    monkeypatch.setattr(UniDepthDepth, "_load", lambda _: PlaneNetwork((1, 1)))
+    monkeypatch.setattr(Metric3dDepth, "_load", lambda _: Metric3dPlane())
+
     def make(spec: str = CASES[name].spec, **arguments: Any) -> DepthSource:
-        usual = {"image_dir": folder / "images", "features": folder / "feats.h5"}
+        usual = {"image_dir": folder / "images", "features": folder / "feats.h5", **CASES[name].usual}
         return get_depth_source(spec.format(folder=folder), **{**usual, **arguments})
 
     return make

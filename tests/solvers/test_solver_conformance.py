@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from support.solver_scenes import R_TRUE, SIZE, T_TRUE, K, errors, make_scene, problem_of, rotation
+from support.solver_scenes import FINDING, R_TRUE, SIZE, T_TRUE, K, errors, make_scene, problem_of, rotation
 
 from mickey_hloc.confidence import AcceptanceOptions, accept, shipped_calibrations
 from mickey_hloc.confidence.calibration import Calibration
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import backproject, inverse
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.solvers import SOLVERS, PoseProblem, Solver, View, get_solver
+from mickey_hloc.solvers import PoseProblem, Solver, View, get_solver
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -32,7 +32,7 @@ class Accepting:
         return accept(self.solver.solve(problem, seed), self.calibration, policy, options)
 
 
-@pytest.fixture(params=SOLVERS.names)
+@pytest.fixture(params=FINDING)
 def solver(request) -> Accepting:
     return Accepting(get_solver(request.param), shipped_calibrations().find("any", request.param))
 
@@ -218,7 +218,7 @@ def test_a_problem_without_what_it_needs_is_refused(solver: Accepting) -> None:
         solver.solve(lacking[solver.needs])
 
 
-@pytest.mark.parametrize("name", SOLVERS.names)
+@pytest.mark.parametrize("name", FINDING)
 def test_options_are_strict(name: str) -> None:
     with pytest.raises(InputError, match="no_such_option"):
         get_solver(name, no_such_option=1)

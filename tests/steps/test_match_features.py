@@ -83,15 +83,17 @@ def test_images_without_features_are_left_out(sift, tmp_path):
 @pytest.mark.parametrize("counts", [(0, 5), (5, 0), (1, 1), (3, 7)])
 def test_every_matcher_takes_any_number_of_keypoints(name, counts):
     random = torch.Generator().manual_seed(0)
+    matcher = get_matcher(name)
+    pytest.importorskip(matcher.install.split()[-1].replace("-", "_") if hasattr(matcher, "install") else "torch")
+    channels = getattr(matcher, "channels", 8)
     features = [
         {
             "keypoints": torch.rand(n, 2, generator=random),
-            "descriptors": torch.nn.functional.normalize(torch.rand(8, n, generator=random), dim=0),
+            "descriptors": torch.nn.functional.normalize(torch.rand(channels, n, generator=random), dim=0),
             "image_size": torch.tensor([64, 48 + n]),
         }
         for n in counts
     ]
-    matcher = get_matcher(name)
     matcher.prepare({"mickey_match_temperature": 0.1, "mickey_dustbin_score": 1.0})
     matches0, scores0 = matcher.match(*features)
     assert matches0.shape == scores0.shape == (counts[0],)
