@@ -19,7 +19,7 @@ from mickey_hloc.geometry import resize_intrinsics
 from mickey_hloc.io.images import read_image_size
 from mickey_hloc.io.intrinsics import Intrinsics, check_camera
 from mickey_hloc.io.poses import rigid3d_from_matrix
-from mickey_hloc.io.text import parse_numbers, read_rows
+from mickey_hloc.io.text import check_name, parse_numbers, read_rows
 
 FULL_SIZE = (1296, 968)  # ScanNet's colour images, which the list's intrinsics are for
 MAX_CENTRE_OFFSET = 0.15  # of a principal point from the middle, as a share of the image's size
@@ -75,7 +75,7 @@ def _parse_pair(fields: list[str], where: str) -> PosedPair:
         if K[0, 0] <= 0 or K[1, 1] <= 0 or not np.array_equal(K[2], [0, 0, 1]):
             raise InputError(f"{where}: {K.ravel().tolist()} is no camera matrix fx 0 cx 0 fy cy 0 0 1.")
     pose = rigid3d_from_matrix(T, where)
-    return PosedPair(fields[0], fields[1], K0, K1, pose, where)
+    return PosedPair(check_name(fields[0], where), check_name(fields[1], where), K0, K1, pose, where)
 
 
 def image_size(path: Path) -> tuple[int, int]:
