@@ -58,7 +58,7 @@ def read_array(group: h5py.Group, key: str, where: str) -> Any:
     """
     dataset = _resolve(group, key, group.file, _MAX_LINKS)
     if not isinstance(dataset, h5py.Dataset):
-        known = ", ".join(sorted(group)) or "nothing"
+        known = ", ".join(_keys(group)) or "nothing"
         raise InputError(f"{where} has no '{key}' (it has: {known}).")
     try:
         _vet(dataset, f"'{key}' of {where}")
@@ -73,7 +73,16 @@ def read_array(group: h5py.Group, key: str, where: str) -> Any:
 
 def numeric_keys(group: h5py.Group) -> list[str]:
     """Names of the datasets of numbers in a group, sorted; other programs keep texts beside them."""
-    return sorted(key for key in group if is_numeric(_resolve(group, key, group.file, _MAX_LINKS)))
+    return sorted(key for key in _keys(group) if is_numeric(_resolve(group, key, group.file, _MAX_LINKS)))
+
+
+def _keys(group: h5py.Group) -> list[str]:
+    try:
+        return sorted(group)
+    except DAMAGE as error:
+        raise InputError(
+            f"'{group.name}' in {group.file.filename} cannot be listed ({_told(error)}); it is damaged: make it again."
+        ) from error
 
 
 def is_numeric(item: object) -> bool:
