@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.solvers.base import PoseProblem
+from mickey_hloc.solvers.covariance import Minimised
 from mickey_hloc.solvers.match_solver import MatchOptions, MatchSolver, Pose, precise
 from mickey_hloc.solvers.residuals import point_errors
 from mickey_hloc.solvers.support import Residual, require, usable_matches
@@ -67,6 +68,9 @@ class PredictedSolver(MatchSolver):
         # Each match tells the length of t along its direction; the median withstands wrong ones.
         scale = ((Y - X @ R.mT) @ direction).median()
         return (R, scale * direction) if float(scale) > 0 else None
+
+    def _minimised(self) -> Minimised:
+        return "points"  # nothing was minimised: the covariance is that of the points that speak for the pose
 
     def _judge(self, problem: PoseProblem, pose: Pose) -> tuple[Residual, float]:
         points0, points1 = problem.view0.points(), problem.view1.points()
