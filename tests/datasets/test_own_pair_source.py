@@ -127,12 +127,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_every_kind_of_the_table_is_a_strict_source() -> None:
-    assert PAIR_SOURCES.names == ["folder", "mapfree", "scannet", "synthetic"]
+    assert PAIR_SOURCES.names == ["folder", "mapfree", "mixed", "scannet", "synthetic"]
     for kind in PAIR_SOURCES.names:
         cls = PAIR_SOURCES.get(kind)
         assert issubclass(cls, PairSource)
         assert issubclass(cls, TableSource) == (kind != "synthetic")
-        required = {key: "x" for key in ("root", "list") if key in {field.name for field in fields(cls)}}
+        required: dict[str, Any] = {
+            key: "x" for key in ("root", "list") if key in {field.name for field in fields(cls)}
+        }
+        if kind == "mixed":
+            required["sources"] = ({"kind": "mapfree", "root": "x"},)
         source = make_source({"kind": kind, **required}, "data.train")
         assert isinstance(source, cls)
         assert make_source({"kind": kind, **required}, "data.val") == source == pickle.loads(pickle.dumps(source))
@@ -144,7 +148,7 @@ def test_every_kind_of_the_table_is_a_strict_source() -> None:
             with pytest.raises(InputError, match=option):
                 cls(**{**required, option: object()})
         if required:
-            with pytest.raises(InputError, match=r"data\.train lacks"):
+            with pytest.raises(InputError, match=r"data\.train lacks|The kind mixed needs sources"):
                 make_source({"kind": kind}, "data.train")
 
 
@@ -198,7 +202,7 @@ def test_the_base_refuses_what_a_broken_source_gives(folder: Path, how: str, mes
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (None, "The kind of data.train is missing; choose one of: folder, mapfree, scannet, synthetic"),
+        (None, "The kind of data.train is missing; choose one of: folder, mapfree, mixed, scannet, synthetic"),
         (3, "The kind of data.train is missing"),
         ("mapfre", r"The kind of data.train: Unknown source of pairs 'mapfre' \(did you mean 'mapfree'\?\)"),
         ("no_such_module:X", "there is no module no_such_module"),
