@@ -213,8 +213,8 @@ def solve_again(
         stored = _open(parsed, solver, _Files(features, features_ref, matches, intrinsics, image_dir), device, stack)
         acceptance = _acceptance(parsed, solver, stored)
         for pair in pairs:
-            data0, data1, matches, prediction = stored.load(*pair)
-            found = solve_pair(stored.builder, solver, data0, data1, matches, parsed.seed, acceptance, prediction)
+            data0, data1, matched, prediction = stored.load(*pair)
+            found = solve_pair(stored.builder, solver, data0, data1, matched, parsed.seed, acceptance, prediction)
             yield (pair, *found)
 
 

@@ -26,7 +26,8 @@ class RawHelp(Help, argparse.RawDescriptionHelpFormatter):
 
 def use_everywhere(parser: argparse.ArgumentParser) -> None:
     """Give a parser and all parsers below it this help."""
-    raw = issubclass(parser.formatter_class, argparse.RawDescriptionHelpFormatter)
+    formatter = parser.formatter_class
+    raw = isinstance(formatter, type) and issubclass(formatter, argparse.RawDescriptionHelpFormatter)
     parser.formatter_class = RawHelp if raw else Help
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

@@ -6,6 +6,7 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def read_npz(path: Path, key: str, what: str) -> np.ndarray:
         raise InputError(f"{path}: the array '{key}' cannot be read ({_told(error)}).") from error
 
 
-def _read(file: zipfile.ZipExtFile, size: int) -> bytes:
+def _read(file: IO[bytes], size: int) -> bytes:
     """At most ``size`` bytes and one more, piece by piece: memory grows with what is there."""
     pieces, total = [], 0
     while total <= size and (piece := file.read(min(1 << 20, size + 1 - total))):

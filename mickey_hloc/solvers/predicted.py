@@ -41,9 +41,10 @@ class PredictedSolver(MatchSolver):
     def _solve(self, problem: PoseProblem, generator: torch.Generator) -> RelativePose:
         if problem.prediction is None:
             return RelativePose.failure("no pose was predicted of this pair")
+        is_metric = problem.prediction.is_metric
         problem = precise(problem)
         matches = usable_matches(problem)
-        if not problem.prediction.is_metric and len(matches) < MIN_MATCHES:
+        if not is_metric and len(matches) < MIN_MATCHES:
             return RelativePose.failure(
                 f"the predicted pose has no scale, and {len(matches)} matches have depth in both images, {MIN_MATCHES} "
                 "are needed",

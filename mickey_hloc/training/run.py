@@ -12,7 +12,7 @@ import lightning
 import torch
 import yaml
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import atomic_path
