@@ -11,8 +11,8 @@ from typing import Any
 import lightning
 import torch
 import yaml
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import atomic_path

@@ -1,7 +1,7 @@
 """Modules with the interfaces of mast3r, mapanything, depth_anything_3, vggt, reloc3r, moge and unidepth.
 
-Their networks are replaced by the truth of a rendered room; the functions have the signatures of the packages, which
-``tests/pair_models/test_upstream_signatures.py`` compares with the real ones.
+Their networks are replaced by the truth of a rendered room; the functions have the signatures that the packages had when
+the parts were written.
 """
 
 from __future__ import annotations
