@@ -1,7 +1,7 @@
 """Modules with the interfaces of mast3r, mapanything, depth_anything_3, vggt, reloc3r, moge and unidepth.
 
-Their networks are replaced by the truth of a rendered room; the functions have the signatures that the packages had when
-the parts were written.
+Their networks are replaced by the truth of a rendered room; the functions have the signatures that the packages had
+when the parts were written.
 """
 
 from __future__ import annotations
