@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
     from mickey_hloc.io.cameras import read_cameras
 
     options: dict[str, Any] = slot_options(args.set, "feature")["feature"]
+    if args.focal_correction == "resize" and args.intrinsics is None:
+        raise InputError("The focal correction 'resize' needs the focal length of every image: give intrinsics.")
     for_mickey = ("weights", "encoder", "precision", "focal_correction")
     chosen = {key: getattr(args, key) for key in for_mickey if getattr(args, key) is not None}
     if chosen and not issubclass(EXTRACTORS.get(args.feature, args.hloc), MickeyExtractor):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -65,8 +66,16 @@ def terminable() -> Iterator[None]:
             os.kill(os.getpid(), number)
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, end)
+    def unraisable(told: sys.UnraisableHookArgs) -> None:
+        # A signal within a callback that lets no exception through; the next run removes what is left behind.
+        if isinstance(told.exc_value, Terminated | KeyboardInterrupt):
+            os._exit(TERMINATED if isinstance(told.exc_value, Terminated) else 128 + signal.SIGINT)
+        hook(told)
+
+    before, hook = signal.signal(signal.SIGTERM, end), sys.unraisablehook
+    sys.unraisablehook = unraisable
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)

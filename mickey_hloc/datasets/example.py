@@ -36,6 +36,7 @@ def load_example() -> ExamplePair:
     """Two photos of a desk, of TUM RGB-D (Sturm et al., IROS 2012; CC BY 4.0).
 
     Example:
+        >>> import numpy as np
         >>> from mickey_hloc import load_example
         >>> example = load_example()
         >>> example.photo0.image.shape, round(float(np.linalg.norm(example.cam1_from_cam0.translation)), 3)

@@ -106,6 +106,11 @@ class TransformersDepth(DenseDepthSource):
             return {"sha256": folder_checksum(Path(self.argument))}
         return {"model": self.argument, "revision": self._revision}
 
+    @property
+    def unit_is_said(self) -> bool:
+        """A network for metres says so itself."""
+        return True
+
     def _load_map(self, image_name: str, image_size: tuple[int, int]) -> Tensor:
         path = self.image_path(image_name)
         image = read_image(path, self.options.exif_turn)

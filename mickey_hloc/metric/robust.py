@@ -77,7 +77,7 @@ def t_quantile(probability: float, degrees: float) -> float:
 
     Example:
         >>> [round(t_quantile(0.975, degrees), 2) for degrees in (1, 2, 4, 10, 100)]
-        [12.71, 4.3, 2.77, 2.23, 1.98]
+        [12.71, 4.3, 2.78, 2.23, 1.98]
     """
     if degrees < 2:
         return math.tan(math.pi * (probability - 0.5))

@@ -26,11 +26,11 @@ def places(tmp_path: Path) -> list[Path]:
         place = tmp_path / f"place{seed}"
         move = pycolmap.Rigid3d(pycolmap.Rotation3d(), np.array([-0.1, 0, 0]))
         scene = write_scene(place / "val" / "s00000", {0: move}, focal=400.0)
-        bricks = np.random.default_rng(seed).integers(0, 255, (30, 40, 1), dtype=np.uint8)
+        bricks = np.random.default_rng(seed).integers(0, 255, (90, 70, 1), dtype=np.uint8)
         wall = bricks.repeat(8, axis=0).repeat(8, axis=1).repeat(3, axis=2)
         for name, start in ((REFERENCE, 0), (frame(0), 20)):
             (scene / name).parent.mkdir(exist_ok=True)
-            cv2.imwrite(str(scene / name), wall[:, start : start + 240])
+            cv2.imwrite(str(scene / name), wall[:, start : start + 540])
         found.append(place)
     return found
 

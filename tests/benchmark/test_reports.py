@@ -70,7 +70,7 @@ def test_best_typical_and_worst_pairs_are_by_error_and_none_is_there_twice():
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("page.txt", "ends in .html"), ("folder.html", "ends in .html")], ids=["txt", "folder"]
+    ("name", "message"), [("page.txt", "ends in .html"), ("folder.html", "is a folder")], ids=["txt", "folder"]
 )
 def test_a_report_that_cannot_be_written_is_refused_before_the_work(rendered, tmp_path, capsys, name, message):
     (tmp_path / "folder.html").mkdir()

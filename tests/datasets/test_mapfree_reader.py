@@ -91,7 +91,7 @@ def test_missing_files_and_folders(tmp_path):
 def test_overlap_files_never_run_code_and_have_their_shapes(tmp_path):
     path = tmp_path / "overlaps.npz"
     cases = {
-        "Object arrays": {"idxs": np.array([{}], dtype=object), "overlaps": np.zeros(1)},
+        "is object of shape": {"idxs": np.array([{}], dtype=object), "overlaps": np.zeros(1)},
         r"expected \(M, 4\)": {"idxs": np.zeros((3, 4)), "overlaps": np.zeros(2)},
         "overlaps": {"idxs": np.zeros((3, 4))},
     }

@@ -71,7 +71,7 @@ def test_the_jacobian_is_that_of_the_errors() -> None:
         return X @ (turn @ R_TRUE).mT + T_TRUE + delta[3:6] - Y
 
     X, _ = fit.points(R_TRUE, T_TRUE, model)
-    jacobian = fit._jacobian(R_TRUE, X @ R_TRUE.mT, model)
+    jacobian = fit.jacobian(R_TRUE, X @ R_TRUE.mT, model)
     step = 1e-5
     for column in range(9):
         delta = torch.zeros(9).double()
