@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from mickey_hloc.confidence.fit import Judgement
 from mickey_hloc.confidence.judging import judge
-from mickey_hloc.datasets.mapfree import REFERENCE, MapFreeScene, find_scenes, read_scene
+from mickey_hloc.datasets.mapfree import REFERENCE, MapFreeScene, find_scenes, frame_path, read_overlaps, read_scene
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.images import read_image
@@ -26,6 +26,8 @@ from mickey_hloc.two_view.result import Photo
 
 _Frame = tuple[MapFreeScene, str]
 _Pair = tuple[_Frame, _Frame, pycolmap.Rigid3d | None]
+_MIN_OVERLAP = 0.25  # of pairs of training scenes
+_PAIRS_A_SCENE = 2  # of them: more photos of one room say little more
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +45,14 @@ def judged_pairs(
     num_unrelated: int = 500,
     progress: bool = True,
 ) -> Iterator[list[JudgedPair]]:
-    """Estimate the reference-query pairs of all scenes, and pairs of photos of different places.
+    """Estimate pairs with true poses, and pairs of photos of different places.
+
+    The former are the reference and each query of a scene; of a training scene, 2 pairs that overlap by 25 % or more.
 
     Args:
         methods: features and matches that several of them use are made once.
         places: folders in Map-free layout that show different places. The scenes of a single one count as places.
-        split: of each.
+        split: of each; a place without it gives its training scenes.
         num_unrelated: pairs of one photo of each of two places, all different, drawn by the first method's seed; 0 for
             none.
         progress: show a bar on stderr.
@@ -62,36 +66,51 @@ def judged_pairs(
     root = Path(os.path.commonpath([Path(place).resolve() for place in places]))
     cache: dict[Any, Any] = {}
     estimators = [TwoViewEstimator(method, root, cache) for method in methods]
-    scenes = [[read_scene(path) for path in find_scenes(Path(place).resolve(), split)] for place in places]
-    pairs = _posed(scenes) + _unrelated(scenes, num_unrelated, methods[0].seed)
+    scenes = [[read_scene(path) for path in find_scenes(*_split_of(place, split))] for place in places]
+    draw = random.Random(methods[0].seed)
+    pairs = _posed(scenes, draw) + _unrelated(scenes, num_unrelated, draw)
     photo = lru_cache(maxsize=256)(partial(_photo, root))
     for (scene0, frame0), (scene1, frame1), truth in tqdm(pairs, desc="pairs", disable=not progress):
         photos = photo(scene0.path, frame0), photo(scene1.path, frame1)
         yield [_judged(estimator, *photos, truth) for estimator in estimators]
 
 
-def _posed(scenes: list[list[MapFreeScene]]) -> list[_Pair]:
-    """Every scene's reference with its queries."""
+def _split_of(place: Path, split: str) -> tuple[Path, str]:
+    place = Path(place).resolve()
+    return place, split if (place / split).is_dir() or not (place / "train").is_dir() else "train"
+
+
+def _posed(scenes: list[list[MapFreeScene]], draw: random.Random) -> list[_Pair]:
+    """Pairs of every scene, with their true poses."""
     pairs: list[_Pair] = []
     for scene in [scene for of_place in scenes for scene in of_place]:
-        for query in scene.queries("all"):
-            truth = scene.poses[query]
-            if truth is None:
+        for frame0, frame1 in _pairs_of(scene, draw):
+            pose0, pose1 = scene.poses[frame0], scene.poses[frame1]
+            if pose0 is None or pose1 is None:
                 raise InputError(f"The poses of {scene.path} are withheld; give a split with true poses.")
-            pairs.append(((scene, REFERENCE), (scene, query), truth))
+            pairs.append(((scene, frame0), (scene, frame1), pose1 * pose0.inverse()))
     return pairs
 
 
-def _unrelated(scenes: list[list[MapFreeScene]], count: int, seed: int) -> list[_Pair]:
+def _pairs_of(scene: MapFreeScene, draw: random.Random) -> list[tuple[str, str]]:
+    if not (scene.path / "overlaps.npz").is_file():
+        return [(REFERENCE, query) for query in scene.queries("all")]
+    indices, overlaps = read_overlaps(scene.path / "overlaps.npz")
+    seen = indices[overlaps >= _MIN_OVERLAP].tolist()
+    chosen = draw.sample(seen, min(_PAIRS_A_SCENE, len(seen)))
+    return [(frame_path(*indices[:2]), frame_path(*indices[2:])) for indices in chosen]
+
+
+def _unrelated(scenes: list[list[MapFreeScene]], count: int, draw: random.Random) -> list[_Pair]:
     """Different pairs of one photo of each of two places."""
     groups = scenes if len(scenes) > 1 else [[scene] for scene in scenes[0]]
-    places = [[(scene, frame) for scene in group for frame in (REFERENCE, *scene.queries("all"))] for group in groups]
+    places = [[(scene, frame) for scene in group for frame in scene.poses] for group in groups]
     sizes = np.array([len(place) for place in places])
     if count > (sizes.sum() ** 2 - (sizes**2).sum()):
         raise InputError(
             "Unrelated pairs need two places or more, with enough photos: give the folder of another place."
         )
-    draw, pairs = random.Random(seed), dict[tuple[Path, str, Path, str], _Pair]()
+    pairs = dict[tuple[Path, str, Path, str], _Pair]()
     while len(pairs) < count:
         (scene0, frame0), (scene1, frame1) = (draw.choice(place) for place in draw.sample(places, 2))
         pairs[scene0.path, frame0, scene1.path, frame1] = ((scene0, frame0), (scene1, frame1), None)

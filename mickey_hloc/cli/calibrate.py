@@ -10,6 +10,7 @@ from mickey_hloc.cli.vocabulary import add_method, add_output, chosen_method
 _EPILOG = """\
 example:
   mickey-hloc calibrate house office --feature sift --depth png:sensor --output mine.json  # all solvers
+  mickey-hloc calibrate rooms --also house office --weights mine.safetensors --output mine.json
   mickey-hloc pose a.jpg b.jpg --focal 525 --feature sift --depth png:sensor --calibration mine.json
 Judge a calibration on other places than those that it was fitted on: benchmarks/unrelated_pairs.py."""
 
@@ -25,9 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PLACE",
         help="folders in Map-free layout that show different places; of a single one, its scenes do",
     )
-    parser.add_argument("--split", default="val", help="of each (default: %(default)s)")
     parser.add_argument(
-        "--unrelated", type=int, default=500, metavar="N", help="unrelated pairs (default: %(default)s)"
+        "--also",
+        type=Path,
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="PLACE",
+        help="further places, paired among themselves, e.g. photos beside rendered rooms; repeatable",
+    )
+    parser.add_argument(
+        "--split", default="val", help="of each; a place without it gives its train scenes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--unrelated", type=int, default=500, metavar="N", help="unrelated pairs of each group (default: %(default)s)"
     )
     add_method(parser, accept="all")
     parser.add_argument("--device", help="of networks (default: the GPU where there is one)")
@@ -37,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fit, then write the file and print what was fitted."""
     from dataclasses import replace
+    from itertools import chain
 
     from mickey_hloc.benchmark.judged_pairs import judged_pairs
     from mickey_hloc.confidence import Calibrations, read_calibrations, write_calibrations
@@ -48,8 +61,10 @@ def run(args: argparse.Namespace) -> int:
     methods = [replace(method, solver=solver) for solver in solvers]
     parts = [each.resolve() for each in methods]
     known = read_calibrations(args.output) if args.output.exists() else Calibrations({})
-    tables = zip(*judged_pairs(methods, args.places, args.split, args.unrelated), strict=True)
-    names = ", ".join(f"{place.name}/{args.split}" for place in args.places)
+    groups = [args.places, *args.also]
+    judged = chain.from_iterable(judged_pairs(methods, group, args.split, args.unrelated) for group in groups)
+    tables = zip(*judged, strict=True)
+    names = ", ".join(place.name for group in groups for place in group)
     for part, pairs in zip(parts, tables, strict=True):
         table = [pair.judgement for pair in pairs]
         calibration = fit_calibration(table, f"{len(table)} pairs of {names}")

@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="DIR", help="gets train/s00000, train/s00001, ...")
     parser.add_argument("--rooms", type=int, default=1000, metavar="N", help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="which rooms (default: %(default)s)")
+    parser.add_argument(
+        "--first", type=int, default=0, metavar="N", help="number of the first room of the seed (default: %(default)s)"
+    )
     parser.add_argument("--size", type=int, nargs=2, default=(320, 240), metavar=("W", "H"), help="of the images")
     parser.add_argument("--places", type=int, default=2, metavar="N", help="of a room (default: %(default)s)")
     parser.add_argument("--views", type=int, default=4, metavar="N", help="around a place (default: %(default)s)")
@@ -52,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
     from mickey_hloc.datasets.room_export import ExportOptions, export_scene, hold_options
     from mickey_hloc.rooms.styles import STYLES
 
-    if min(args.rooms, args.jobs) < 1 or args.seed < 0:
-        raise InputError("--rooms and --jobs must be at least 1, --seed at least 0.")
+    if min(args.rooms, args.jobs) < 1 or min(args.seed, args.first) < 0:
+        raise InputError("--rooms and --jobs must be at least 1, --seed and --first at least 0.")
     try:
         fov, baseline, overlap = (tuple(getattr(args, k) or usual) for k, usual in _RANGES[args.style].items())
         views = replace(STYLES[args.style].options, fov_deg=fov, baseline_m=baseline, overlap=overlap)
@@ -64,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
     render = partial(export_scene, args.out / "train", seed=args.seed, options=options)
     (args.out / "train").mkdir(exist_ok=True)
     with multiprocessing.get_context("spawn").Pool(args.jobs, initializer=_one_thread) as pool:
-        made = sum(tqdm(pool.imap_unordered(partial(_call, render), range(args.rooms)), total=args.rooms, unit="room"))
+        numbers = range(args.first, args.first + args.rooms)
+        made = sum(tqdm(pool.imap_unordered(partial(_call, render), numbers), total=args.rooms, unit="room"))
         pool.close()
         pool.join()
     print(f"{args.rooms} rooms in {args.out / 'train'}, {made} of them new")

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pycolmap
 import pytest
-from support.mapfree_files import REFERENCE, frame, write_scene
+from support.mapfree_files import REFERENCE, frame, pose_line, write_scene
 
 from mickey_hloc.benchmark.judged_pairs import judged_pairs
+from mickey_hloc.cli import main
 from mickey_hloc.errors import InputError
 from mickey_hloc.features.sift import SiftExtractor
 from mickey_hloc.two_view.method import Method
@@ -53,6 +54,38 @@ def test_every_method_judges_the_same_pairs_and_photos_are_described_once(places
     assert sum(described) == 4
     alone = list(judged_pairs(METHODS[1:], places, num_unrelated=6, progress=False))
     assert [pair.judgement.evidence for (pair,) in alone] == [of_all[1].judgement.evidence for of_all in pairs]
+
+
+def test_training_scenes_give_pairs_that_overlap_whatever_the_world_is(places) -> None:
+    """The first photo's camera is not the world here, and a pair without overlap is left out."""
+    for place in places:
+        (place / "val").rename(place / "train")
+        scene = place / "train" / "s00000"
+        world = pycolmap.Rigid3d(pycolmap.Rotation3d(np.array([0.0, 0.5, 0.0])), np.array([3.0, 1.0, -2.0]))
+        move = pycolmap.Rigid3d(pycolmap.Rotation3d(), np.array([-0.1, 0, 0]))
+        (scene / "poses.txt").write_text(pose_line(REFERENCE, world) + pose_line(frame(0), move * world))
+        np.savez(scene / "overlaps.npz", idxs=[[0, 0, 1, 0], [1, 0, 0, 0]], overlaps=np.float32([0.9, 0.1]))
+    pairs = list(judged_pairs(METHODS, places, num_unrelated=4, progress=False))
+    assert len(pairs) == 2 + 4
+    assert all(pair.judgement.is_correct for of_all in pairs[:2] for pair in of_all)
+    assert all(pair.judgement.is_unrelated for of_all in pairs[2:] for pair in of_all)
+
+
+def test_groups_of_places_are_paired_among_themselves(places, tmp_path, monkeypatch, capsys) -> None:
+    """`--also`: unrelated pairs are of places of one group."""
+    asked = []
+
+    def judged(methods, group, split, count):
+        asked.append([place.name for place in group])
+        return judged_pairs(methods, group, split, 0, progress=False)
+
+    monkeypatch.setattr("mickey_hloc.benchmark.judged_pairs.judged_pairs", judged)
+    method = ["--feature", "sift", "--depth", "constant:2", "--solver", "pnp", "--output", str(tmp_path / "c.json")]
+    first, second = map(str, places)
+    assert main(["calibrate", first, "--also", second, *method]) == 2  # far too few pairs
+    assert asked == [["place0"], ["place1"]]
+    assert "needs at least 20 correct" in capsys.readouterr().err
+    assert not (tmp_path / "c.json").exists()
 
 
 def test_a_place_alone_has_no_unrelated_pairs(places) -> None:

@@ -68,6 +68,12 @@ def test_rooms_made_otherwise_are_not_mixed(rooms: Path, change: list[str], caps
     assert files_of(rooms) == before
 
 
+def test_rooms_may_be_made_in_parts(rooms: Path, tmp_path: Path) -> None:
+    assert main(["rooms", str(tmp_path), *COMMAND, "--first", "1", "--rooms", "1"]) == 0
+    assert [path.name for path in (tmp_path / "train").iterdir()] == ["s00001"]
+    assert files_of(tmp_path / "train" / "s00001") == files_of(rooms / "train" / "s00001")
+
+
 def test_another_seed_is_another_room(rooms: Path, tmp_path: Path) -> None:
     options = ExportOptions(places=2, views_per_place=3, size_wh=(64, 48), views=PairOptions(fov_deg=(60.0, 66.0)))
     assert export_scene(tmp_path, 0, 6, options)
