@@ -12,9 +12,11 @@ from mickey_hloc.weights.describe import Description, describe
 from mickey_hloc.weights.metadata import METADATA_KEY, read_metadata
 
 _EPILOG = """\
-MICKEY_HLOC_CACHE names the folder that downloads are kept in (default: mickey_hloc in the folder of torch.hub).
-MICKEY_HLOC_MIRROR names an address to ask instead of the publishers, where the files lie by their own names.
-Without a connection, place the file into that folder by hand; the checksum is recorded at its first use."""
+MicKey's files: MICKEY_HLOC_CACHE names their folder (default: mickey_hloc in the folder of torch.hub),
+MICKEY_HLOC_MIRROR an address with their archive, asked instead of the publisher. Without a connection, place the
+archive or a file of it into that folder by hand; the checksum is recorded at its first use.
+DINOv2 comes from the Hugging Face hub: HF_HOME, HF_ENDPOINT (a mirror), HF_HUB_OFFLINE=1; also by hand, as
+dinov2_vit{s,b,l}14_pretrain.pth in that folder."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("list", help="the named weights, and which of them are here")
     fetch = actions.add_parser("download", help="bring named weights into the cache and verify their checksum")
     fetch.add_argument("names", nargs="+", metavar="NAME", help=f"one of: {', '.join(weights.NAMES)}")
-    fetch.add_argument("--mirror", metavar="URL", help="ask this address, not the publisher (MICKEY_HLOC_MIRROR)")
+    fetch.add_argument("--mirror", metavar="URL", help="ask this address for MicKey's archive (MICKEY_HLOC_MIRROR)")
     info = actions.add_parser("info", help="format, shapes, widths, checksum and metadata of weights")
     info.add_argument("weights", metavar="NAME_OR_PATH", help="named weights, or a .ckpt, .pth or .safetensors file")
     info.add_argument("--tensors", action="store_true", help="list every tensor with its shape")

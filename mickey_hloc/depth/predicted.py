@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mickey_hloc.depth.dense import DenseDepthSource, DenseOptions, require_positive
 from mickey_hloc.io.images import ExifTurn, read_image, read_image_size
-from mickey_hloc.model.device import usable_device
-from mickey_hloc.weights.foreign import loading
+from mickey_hloc.weights.on_demand import LoadedOnDemand
 
 
 @dataclass(frozen=True)
@@ -44,13 +42,11 @@ class PredictedDepthOptions(DenseOptions):
             require_positive(self, "focal_px")
 
 
-class PredictedDepth(DenseDepthSource):
+class PredictedDepth(LoadedOnDemand, DenseDepthSource):
     """Base: a subclass defines ``_load`` and ``_predict``. Weights are loaded when they are first needed.
 
     Attributes:
         default_model: where the spec has no argument.
-        install: the command that installs what it needs.
-        licence: of code and weights.
 
     Raises:
         InputError: neither cameras nor ``focal_px`` tell the focal length of an image.
@@ -63,8 +59,6 @@ class PredictedDepth(DenseDepthSource):
     uses_cameras = True
     without_effect = frozenset({"remember", "device", "exif_turn"})
     default_model: ClassVar[str]
-    install: ClassVar[str]
-    licence: ClassVar[str]
 
     def __init__(
         self, argument: str = "", /, image_dir: Path | None = None, features: Path | None = None, **options: Any
@@ -72,21 +66,9 @@ class PredictedDepth(DenseDepthSource):
         super().__init__(argument or self.default_model, image_dir=image_dir, features=features, **options)
         self._of_K: dict[str, np.ndarray] = {}
 
-    @cached_property
-    def device(self) -> torch.device:
-        """Where the network runs."""
-        return usable_device(self.options.device)
-
-    @cached_property
-    def model(self) -> Any:
-        """The network, loaded when it is first asked for."""
-        with loading(f"The depth source {self.spec} ({self.licence})", self.install):
-            model = self._load()
-        return model.eval().to(self.device) if isinstance(model, nn.Module) else model
-
-    @abstractmethod
-    def _load(self) -> Any:
-        """The network named by ``argument``; ImportError and missing weights become one sentence."""
+    @property
+    def _title(self) -> str:
+        return self.spec
 
     @abstractmethod
     def _predict(self, image: np.ndarray, K: np.ndarray) -> Tensor:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mickey_hloc.features.base import Extractor, ExtractorOptions
-from mickey_hloc.model.device import usable_device
-from mickey_hloc.weights.foreign import loading
+from mickey_hloc.weights.on_demand import LoadedOnDemand
 
 
 @dataclass(frozen=True)
@@ -28,39 +26,11 @@ class NetworkOptions(ExtractorOptions):
     device: str | None = None
 
 
-class NetworkExtractor(Extractor):
-    """Base of extractors whose network another package has. A subclass defines ``_load`` and ``_describe``.
-
-    Attributes:
-        install: the command that installs what it needs.
-        licence: of code and weights.
-    """
+class NetworkExtractor(LoadedOnDemand, Extractor):
+    """Base of extractors whose network another package has. A subclass defines ``_load`` and ``_describe``."""
 
     Options: ClassVar[type] = NetworkOptions
     datasets: ClassVar[frozenset[str]] = frozenset({"descriptors", "keypoint_scores"})
-    install: ClassVar[str]
-    licence: ClassVar[str]
-
-    @cached_property
-    def device(self) -> torch.device:
-        """Where the network runs."""
-        return usable_device(self.options.device)
-
-    @cached_property
-    def model(self) -> Any:
-        """The network, loaded when it is first asked for.
-
-        Raises:
-            MissingDependencyError: the package is not installed; the message has the install line.
-            WeightsError: its weights are not there.
-        """
-        with loading(f"The feature {self.name} ({self.licence})", self.install):
-            model = self._load()
-        return model.eval().to(self.device) if isinstance(model, nn.Module) else model
-
-    @abstractmethod
-    def _load(self) -> Any:
-        """The network in evaluation; ImportError and missing weights become one sentence."""
 
     @abstractmethod
     def _describe(self, image: Tensor) -> Mapping[str, Tensor]:

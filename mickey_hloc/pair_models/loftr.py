@@ -8,8 +8,8 @@ from typing import Any, Literal
 from torch import Tensor
 
 from mickey_hloc.io.image_batches import Preprocessing
-from mickey_hloc.pair_models.base import PairMatches, PairModelOptions
-from mickey_hloc.pair_models.network import NetworkPairModel
+from mickey_hloc.pair_models.base import PairMatches, PairModel, PairModelOptions
+from mickey_hloc.weights.on_demand import LoadedOnDemand
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class LoftrOptions(PairModelOptions):
     weights: Literal["outdoor", "indoor", "indoor_new"] = "outdoor"
 
 
-class LoftrPairModel(NetworkPairModel):
+class LoftrPairModel(LoadedOnDemand, PairModel):
     """Correspondences as the network gives them; nothing is rounded."""
 
     Options = LoftrOptions

@@ -18,9 +18,9 @@ from torch import Tensor
 from mickey_hloc.geometry import kabsch
 from mickey_hloc.geometry.predicted_pose import PredictedPose
 from mickey_hloc.io.image_batches import Preprocessing
-from mickey_hloc.pair_models.base import PairMatches, PairModelOptions
-from mickey_hloc.pair_models.network import NetworkPairModel
+from mickey_hloc.pair_models.base import PairMatches, PairModel, PairModelOptions
 from mickey_hloc.registry import require
+from mickey_hloc.weights.on_demand import LoadedOnDemand
 
 _BORDER_PX = 3
 _ROUNDS = 10  # of reweighting
@@ -47,7 +47,7 @@ class Mast3rOptions(PairModelOptions):
         require(self, "grid_px", self.grid_px >= 1, "at least 1")
 
 
-class Mast3rPairModel(NetworkPairModel):
+class Mast3rPairModel(LoadedOnDemand, PairModel):
     """Matches with metric depth in both images, and the pose."""
 
     Options = Mast3rOptions

@@ -19,8 +19,8 @@ from torch import Tensor
 from mickey_hloc.features import EXTRACTORS, Extractor
 from mickey_hloc.geometry.predicted_pose import PredictedPose
 from mickey_hloc.matching import MATCHERS, Matcher
-from mickey_hloc.pair_models.base import PairMatches, PairModelOptions
-from mickey_hloc.pair_models.network import NetworkPairModel
+from mickey_hloc.pair_models.base import PairMatches, PairModel, PairModelOptions
+from mickey_hloc.weights.on_demand import LoadedOnDemand
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -51,7 +51,7 @@ class Prediction:
     depths: tuple[Tensor, Tensor] | None = None
 
 
-class PosedPairModel(NetworkPairModel):
+class PosedPairModel(LoadedOnDemand, PairModel):
     """Base: a subclass defines ``_load`` and ``_predict``."""
 
     Options = PosedOptions

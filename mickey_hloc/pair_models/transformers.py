@@ -12,9 +12,9 @@ from torch import Tensor
 
 from mickey_hloc.io.checksum import folder_checksum
 from mickey_hloc.io.image_batches import Preprocessing
-from mickey_hloc.pair_models.base import PairMatches, PairModelOptions
-from mickey_hloc.pair_models.network import NetworkPairModel
+from mickey_hloc.pair_models.base import PairMatches, PairModel, PairModelOptions
 from mickey_hloc.registry import require
+from mickey_hloc.weights.on_demand import LoadedOnDemand
 
 CELL_PX = 32  # a multiple of every model's cell
 
@@ -40,7 +40,7 @@ class TransformersMatcherOptions(PairModelOptions):
         require(self, "min_score", 0 <= self.min_score < 1, "in [0, 1)")
 
 
-class TransformersPairModel(NetworkPairModel):
+class TransformersPairModel(LoadedOnDemand, PairModel):
     """Both images are padded to one size, as the models take a pair as one tensor; matches on the padding are dropped.
 
     The library's post-processing rounds keypoints to whole pixels; here they stay as the model gives them.

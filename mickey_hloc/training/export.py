@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.model.mickey import MicKey
-from mickey_hloc.model.options import is_plain_name
+from mickey_hloc.model.options import PUBLISHED_ENCODERS, is_plain_name
 from mickey_hloc.training.options import TrainConfig
 from mickey_hloc.weights.checkpoints import save_model
 
@@ -33,7 +33,7 @@ def export(model: MicKey, path: Path, pool: int = 1) -> Path:
         larger = MicKey(options)
         larger.load_state_dict(model.state_dict())
         model = larger
-    return save_model(model, path, include_encoder=model.options.encoder != "dinov2")
+    return save_model(model, path, include_encoder=model.options.encoder not in PUBLISHED_ENCODERS)
 
 
 def suitable_solver(config: TrainConfig) -> str:

@@ -15,6 +15,7 @@ from mickey_hloc.weights.disk import find_disk_weights, read_disk_weights
 from mickey_hloc.weights.named import resolve
 from mickey_hloc.weights.published import listed
 from mickey_hloc.weights.state_file import load_state_file
+from mickey_hloc.weights.timm import timm_weights
 from mickey_hloc.weights.xfeat import find_xfeat_weights, read_xfeat_weights
 
 _RUN_PREFIX = "model."
@@ -34,6 +35,9 @@ def load_encoder(model: MicKey, source: str | None) -> None:
     if kind == "dinov2":
         path = resolve(source or dinov2_name(model.encoder.channels))
         state = fold_dinov2_registers(load_state_file(path))
+    elif kind == "timm":
+        path = Path(source or model.encoder.options.name)
+        state = timm_weights(model.encoder.options, source)
     elif kind == "disk":
         path = Path(source) if source is not None else find_disk_weights()
         state = read_disk_weights(path)

@@ -16,13 +16,16 @@ from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.model.device import usable_device
 from mickey_hloc.model.encoder import fold_dinov2_registers, read_dinov2_options
+from mickey_hloc.model.encoders.timm import TimmOptions
 from mickey_hloc.model.matching import DualSoftmax
 from mickey_hloc.model.mickey import MicKey, autocast_dtype
 from mickey_hloc.model.options import MicKeyOptions
-from mickey_hloc.weights.metadata import METADATA_KEY, parse_options, unreadable
+from mickey_hloc.registry import make_options
+from mickey_hloc.weights.metadata import METADATA_KEY, parse_options
 from mickey_hloc.weights.named import resolve
 from mickey_hloc.weights.published import listed, read_published
-from mickey_hloc.weights.state_file import load_state_file
+from mickey_hloc.weights.state_file import load_state_file, unreadable
+from mickey_hloc.weights.timm import timm_weights
 
 _FIRST_WEIGHT = "depth_head.resblock1.conv1.weight"  # it says how many channels the encoder has
 _DINOV2_BY_CHANNELS = {384: "dinov2_vits14", 768: "dinov2_vitb14", 1024: "dinov2_vitl14"}
@@ -39,8 +42,8 @@ def load_model(
     Args:
         name_or_path: a name of ``mickey-hloc weights list`` (downloaded on first use), ``hf:owner/name[@revision]`` of
             the hub, a published checkpoint (.ckpt) or one of ours (.safetensors).
-        encoder: name or file of the DINOv2 weights, for checkpoints that leave them out. Default: the DINOv2 whose
-            width the heads were made for.
+        encoder: name or file of the encoder's weights, for checkpoints that leave them out. Default: the DINOv2 whose
+            width the heads were made for, or timm's weights of the encoder that the checkpoint names.
         device: default: the GPU where there is one.
         precision: "auto", "fp32", "bf16" or "fp16", see MicKey.
 
@@ -62,7 +65,7 @@ def load_model(
     elif encoder is not None:
         raise InputError(f"{path} contains its encoder; leave out the encoder argument.")
     try:
-        with torch.device("meta"):
+        with torch.device("cpu" if options.encoder == "timm" else "meta"):  # timm has tensors that no file has
             model = MicKey(options, precision)
     except InputError as error:
         raise WeightsError(f"{path}: {error}") from error
@@ -155,7 +158,10 @@ def _require_trusted_encoder(encoder: str, path: Path) -> None:
 def _read_encoder(
     options: MicKeyOptions, state: Mapping[str, Tensor], encoder: str | os.PathLike[str] | None, checkpoint: Path
 ) -> tuple[MicKeyOptions, dict[str, Tensor]]:
-    """The DINOv2 that a checkpoint without encoder needs, and the options with its sizes."""
+    """The published encoder that a checkpoint without one needs, and the options with its sizes."""
+    if options.encoder == "timm":
+        own = make_options(TimmOptions, options.encoder_options, where=f"{checkpoint}: the encoder timm")
+        return options, {f"encoder.{key}": value for key, value in timm_weights(own, encoder).items()}
     if options.encoder != "dinov2":
         raise WeightsError(f"{checkpoint} lacks the weights of its '{options.encoder}' encoder; export it with them.")
     first = state.get(_FIRST_WEIGHT)

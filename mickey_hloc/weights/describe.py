@@ -9,8 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from mickey_hloc.weights.metadata import unreadable
-from mickey_hloc.weights.state_file import load_state_file
+from mickey_hloc.weights.state_file import load_state_file, unreadable
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,35 +1,35 @@
-"""One file over HTTP: resumed after a broken connection, held to one version of the file, renamed when whole."""
+"""One file over HTTP, whole or not at all: MicKey's published archive, which no hub has."""
 
 import contextlib
 import errno
+import http.client
 import os
+import shutil
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from tqdm import tqdm
 
 from mickey_hloc.errors import WeightsError
-from mickey_hloc.io.http_transfer import DownloadOptions, Transfer
 
-__all__ = ["DownloadOptions", "disk_errors", "download", "locked"]
+ATTEMPTS = 4
+WAIT_S = 2.0  # before the second attempt; doubles each time
+TIMEOUT_S = 30.0  # to connect, and the longest silence of the server
+_CHUNK_BYTES = 1 << 20
 
 
-def download(
-    url: str,
-    target: Path,
-    *,
-    check: Callable[[Path], None] | None = None,
-    options: DownloadOptions = DownloadOptions(),  # noqa: B008 (frozen)
-    progress: bool = True,
-) -> Path:
+def download(url: str, target: Path, check: Callable[[Path], None], progress: bool = True) -> Path:
     """Bring a file here, unless it is. Several processes may ask for the same file: one works, the others wait.
 
     Args:
         url: http or https.
-        target: where the file goes; it appears there whole or not at all.
+        target: where the file goes.
         check: called with the finished file before it gets its name; raises WeightsError to refuse it.
-        options: timeouts and limits.
         progress: show a bar on stderr.
 
     Returns:
@@ -40,19 +40,64 @@ def download(
     """
     if not url.startswith(("http://", "https://")):
         raise WeightsError(f"Cannot download {url}: the address must begin with https:// or http://.")
-    transfer = Transfer(url, target, options)
+    part = target.with_name(target.name + ".part")
     with disk_errors(target), locked(target.with_name(target.name + ".part.lock")):
-        if not target.exists():
-            transfer.run(progress)
-            if check is not None:
-                try:
-                    check(transfer.part)
-                except WeightsError:
-                    transfer.discard()
-                    raise
-            os.replace(transfer.part, target)
-            transfer.discard()
+        if target.exists():
+            return target
+        try:
+            _fetch(url, target, part, progress)
+            check(part)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
     return target
+
+
+def _fetch(url: str, target: Path, part: Path, progress: bool) -> None:
+    for attempt in range(ATTEMPTS):
+        time.sleep(WAIT_S * 2 ** (attempt - 1) if attempt else 0.0)
+        last = attempt == ATTEMPTS - 1
+        try:
+            response = urllib.request.urlopen(url, timeout=TIMEOUT_S)
+        except urllib.error.HTTPError as error:
+            if last or not (error.code in {408, 429} or error.code >= 500):
+                raise _failure(url, target, f"the server answered {error.code} {error.reason}") from error
+            continue
+        except (OSError, http.client.HTTPException) as error:
+            raise _failure(url, target, f"no connection ({error})") from error
+        if url.startswith("https:") and not response.geturl().startswith("https:"):
+            raise _failure(url, target, "it leads from https to an unsafe address")
+        with response:
+            reason = _copy(response, part, target.name, progress)
+        if reason is None:
+            return
+        if last:
+            raise _failure(url, target, reason)
+
+
+def _copy(response: http.client.HTTPResponse, part: Path, name: str, progress: bool) -> str | None:
+    """From the server into a file; what broke, if anything did on the way."""
+    length = response.headers.get("Content-Length", "")
+    total = int(length) if length.isdecimal() else None
+    if total is not None and total > shutil.disk_usage(part.parent).free:
+        raise OSError(errno.ENOSPC, f"needs {total / 1e6:.0f} MB")
+    with open(part, "wb") as file, tqdm(total=total, desc=name, disable=not progress, unit="B", unit_scale=True) as bar:
+        while True:
+            try:
+                chunk = response.read1(_CHUNK_BYTES)
+            except (OSError, http.client.HTTPException) as error:
+                return f"the connection broke ({error or type(error).__name__})"
+            if not chunk:
+                break
+            bar.update(file.write(chunk))
+    size = part.stat().st_size
+    return None if total in (None, size) else f"the connection ended after {size} of {total} bytes"
+
+
+def _failure(url: str, target: Path, reason: str) -> WeightsError:
+    return WeightsError(
+        f"Cannot download {url}: {reason}; check the connection, or get the file by other means and save it as {target}"
+    )
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from mickey_hloc.errors import WeightsError
 
@@ -23,26 +24,23 @@ def is_hub_name(name: str | os.PathLike[str]) -> bool:
     return os.fspath(name).startswith(PREFIX)
 
 
-def hub_file(name: str, token: str | None = None) -> Path:
+def hub_file(name: str, **options: Any) -> Path:
     """The weights file of a model on the hub, downloaded at first use.
 
     Args:
         name: ``hf:owner/name`` or ``hf:owner/name@revision``: a branch, a tag or a commit.
-        token: for private repositories; default: that of the environment or of ``hf auth login``.
+        options: of ``hf_hub_download``: token, cache_dir, force_download, local_files_only.
 
     Raises:
         WeightsError: no such model, revision or file, or no way to the hub; the message says which.
     """
-    found = SPEC.fullmatch(name)
-    if found is None:
-        raise WeightsError(f"'{name}' names no model on the hub: write hf:owner/name or hf:owner/name@revision.")
-    repo, revision = found[1], found[2]
+    repo, revision = _parts(name)
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     where = repo if revision is None else f"{repo} at {revision}"
     try:
-        path = hf_hub_download(repo, FILE, revision=revision, token=token, endpoint=os.environ.get("HF_ENDPOINT"))
+        return Path(hf_hub_download(repo, FILE, revision=revision, **options))
     except LocalEntryNotFoundError as error:
         raise WeightsError(
             f"{where} is not in the cache of the hub, and the hub cannot be reached; get it where there is a network "
@@ -51,4 +49,19 @@ def hub_file(name: str, token: str | None = None) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"The hub has no {FILE} of {where} for you ({type(error).__name__}: {reason}).") from error
-    return Path(path)
+
+
+def cached_hub_file(name: str) -> Path | None:
+    """The same file where an earlier download left it; None where there was none."""
+    repo, revision = _parts(name)
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repo, FILE, revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def _parts(name: str) -> tuple[str, str | None]:
+    found = SPEC.fullmatch(name)
+    if found is None:
+        raise WeightsError(f"'{name}' names no model on the hub: write hf:owner/name or hf:owner/name@revision.")
+    return found[1], found[2]

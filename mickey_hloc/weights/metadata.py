@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from mickey_hloc.errors import WeightsError
 from mickey_hloc.model.options import MicKeyOptions
 from mickey_hloc.weights.named import local_file
+from mickey_hloc.weights.state_file import unreadable
 from mickey_hloc.weights.table import WEIGHTS
 
 METADATA_KEY = "mickey_hloc"  # of our own files: the model's options as json
@@ -77,11 +78,6 @@ def parse_options(header: Mapping[str, str] | None, path: Path) -> MicKeyOptions
         reason = str(error)
         reason = reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + " ..."
         raise WeightsError(f"{path}: its '{METADATA_KEY}' metadata cannot be used: {reason}") from error
-
-
-def unreadable(path: Path, error: Exception) -> WeightsError:
-    """The error for a file that is no safetensors file."""
-    return WeightsError(f"{path} is not a readable safetensors file ({error}); download or export it again.")
 
 
 def _header(path: Path) -> dict[str, str] | None:

@@ -1,11 +1,11 @@
 """Weights by name: the cache they are kept in, their download, and the checksum they are held to.
 
-Environment:
+DINOv2 comes from the Hugging Face hub (``weights.hub``, with its cache, mirrors and offline mode) and is held to the
+checksum of ``table``. MicKey's archive is in no hub; its environment:
     MICKEY_HLOC_CACHE: the cache folder. Default: ``mickey_hloc`` in the folder of torch.hub.
-    MICKEY_HLOC_MIRROR: an address under which the published files lie by their own names
-        (``<mirror>/mickey_weights.zip``), asked instead of the publishers.
+    MICKEY_HLOC_MIRROR: an address with that archive (``<mirror>/mickey_weights.zip``), asked instead of the publisher.
 
-A file may also be placed into the cache by hand, under the name that ``mickey-hloc weights list`` shows.
+A file may also be placed into the cache by hand, under its publisher's name (``table``).
 """
 
 import contextlib
@@ -19,9 +19,8 @@ from mickey_hloc.io.checksum import hold, sha256, verify
 from mickey_hloc.io.zip_members import extract_members
 from mickey_hloc.registry import unknown_name
 from mickey_hloc.weights.download import disk_errors, download, locked
-from mickey_hloc.weights.hub import hub_file, is_hub_name
-from mickey_hloc.weights.state_file import is_torch_file
-from mickey_hloc.weights.table import NAMES, PINNED, WEIGHTS, NamedWeights, require_name
+from mickey_hloc.weights.hub import cached_hub_file, hub_file, is_hub_name
+from mickey_hloc.weights.table import NAMES, WEIGHTS, NamedWeights, require_name
 
 __all__ = [
     "NAMES",
@@ -55,7 +54,10 @@ def cache_folder() -> Path:
 def cached_file(name: str) -> Path:
     """Where the weights of that name are, or will be."""
     entry = WEIGHTS[name]
-    return (cache_folder() if entry.url else _BUNDLED) / entry.file
+    by_hand = (cache_folder() if entry.url else _BUNDLED) / entry.file
+    if entry.on_hub and not by_hand.is_file():
+        return cached_hub_file(entry.url or "") or by_hand
+    return by_hand
 
 
 def resolve(name: str | os.PathLike[str], mirror: str | None = None, progress: bool = True) -> Path:
@@ -67,7 +69,7 @@ def resolve(name: str | os.PathLike[str], mirror: str | None = None, progress: b
         progress: show bars on stderr.
 
     Returns:
-        A file that exists. If a ``<file>.sha256`` lies beside it, as it does beside every download, they agree.
+        A file that exists. If a ``<file>.sha256`` lies beside it, or the table has its checksum, they agree.
 
     Raises:
         WeightsError: an unknown name, no such file, no download, or a file that is not what it was.
@@ -77,7 +79,9 @@ def resolve(name: str | os.PathLike[str], mirror: str | None = None, progress: b
         path = local_file(name)
         verify(path)
         return path
-    path = cached_file(os.fspath(name))
+    path = cache_folder() / entry.file
+    if entry.on_hub and not path.is_file():
+        return _from_hub(entry)
     _announce(entry)
     if not path.is_file():
         with disk_errors(path), locked(path.with_name(_basename(entry.url) + ".lock")):
@@ -112,19 +116,26 @@ def _basename(url: str) -> str:
     return url.rpartition("/")[2]
 
 
+def _from_hub(entry: NamedWeights) -> Path:
+    path = hub_file(entry.url or "")
+    if (found := sha256(path)) != entry.sha256:
+        raise WeightsError(
+            f"{path} is not the published {entry.url}: its sha256 is {found}, not {entry.sha256}; remove it to "
+            "download it again."
+        )
+    return path
+
+
 def _fetch(entry: NamedWeights, path: Path, mirror: str | None, progress: bool) -> None:
     url = entry.url or ""
-    zipped = url.endswith(".zip")
     mirror = mirror or os.environ.get("MICKEY_HLOC_MIRROR")
     address = f"{mirror.rstrip('/')}/{_basename(url)}" if mirror else url
-    target = path.with_name(_basename(url))
-    by_hand = target.exists()
-    download(address, target, check=lambda part: _require_kind(part, address, zipped), progress=progress)
-    if zipped:
-        _unpack(url, target, path, progress)
-        if not by_hand:
-            target.unlink()
-    hold(path)
+    archive = path.with_name(_basename(url))
+    by_hand = archive.exists()
+    download(address, archive, check=lambda part: _require_zip(part, address), progress=progress)
+    _unpack(url, archive, path, progress)
+    if not by_hand:
+        archive.unlink()
 
 
 def _unpack(url: str, archive: Path, path: Path, progress: bool) -> None:
@@ -138,21 +149,13 @@ def _unpack(url: str, archive: Path, path: Path, progress: bool) -> None:
         hold(targets[name])
 
 
-def _require_kind(part: Path, address: str, zipped: bool) -> None:
+def _require_zip(part: Path, address: str) -> None:
     """Refuse, before any checksum is recorded, what a login page or a proxy sends in the file's place."""
-    fits = zipfile.is_zipfile(part) if zipped else is_torch_file(part)
-    if not fits:
+    if not zipfile.is_zipfile(part):
         with open(part, "rb") as file:
             start = file.read(24).decode("ascii", "replace")
         raise WeightsError(
-            f"What {address} sent is not a {'zip' if zipped else 'torch'} file (it begins with {start!r}); is a proxy "
-            f"or a login page in between?"
-        )
-    pinned = PINNED.get(_basename(address))
-    if pinned is not None and sha256(part) != pinned:
-        raise WeightsError(
-            f"What {address} sent is not the published {_basename(address)}: its sha256 is {sha256(part)}, "
-            f"not {pinned}."
+            f"What {address} sent is not a zip file (it begins with {start!r}); is a proxy or a login page in between?"
         )
 
 

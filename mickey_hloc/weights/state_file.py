@@ -1,4 +1,4 @@
-"""Read a torch file that nobody vouches for: tensors and plain values only, nothing in it runs."""
+"""Read a file of weights that nobody vouches for: tensors and plain values only, nothing in it runs."""
 
 import pickle
 import re
@@ -29,10 +29,10 @@ _DAMAGE = (
 
 
 def load_state_file(path: Path, mmap: bool = False, key: str = "state_dict") -> dict[str, Any]:
-    """Load a torch file on the CPU with ``weights_only=True``.
+    """Load a torch file on the CPU with ``weights_only=True``, or a safetensors file.
 
     Args:
-        path: a state dict (DINOv2's .pth) or a Lightning checkpoint (.ckpt, weights under ``state_dict``).
+        path: a state dict (.pth), a Lightning checkpoint (.ckpt, weights under ``state_dict``) or .safetensors.
         mmap: map the tensors from the file instead of reading them, where the format allows it.
         key: under which the weights may lie.
 
@@ -45,6 +45,8 @@ def load_state_file(path: Path, mmap: bool = False, key: str = "state_dict") -> 
     import torch  # slow to import, and the table of names is of use without it
 
     path = Path(path)
+    if path.suffix == ".safetensors":
+        return _load_safetensors(path)
     try:
         if not is_torch_file(path):
             raise WeightsError(f"{path} is not a torch file of weights.")
@@ -64,6 +66,21 @@ def load_state_file(path: Path, mmap: bool = False, key: str = "state_dict") -> 
         raise WeightsError(f"{path} is not a torch file, or is damaged; download or copy it again.") from error
     _require_weights(path, content, key)
     return dict(content)
+
+
+def _load_safetensors(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> WeightsError:
+    """The error for a file that is no safetensors file."""
+    return WeightsError(f"{path} is not a readable safetensors file ({error}); download or export it again.")
 
 
 def is_torch_file(path: Path) -> bool:

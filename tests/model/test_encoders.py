@@ -14,6 +14,7 @@ OPTIONS = {
     "dinov2": {"channels": 64, "num_blocks": 1, "mlp_hidden": 64},
     "disk": {},
     "xfeat": {},
+    "timm": {"name": "vit_small_patch16_dinov3.lvd1689m", "num_blocks": 1},
     "convolutional": {"widths": [8, 8, 16], "blocks": [0, 1, 1], "context_widths": [8, 8], "context_blocks": [1, 0]},
 }
 
@@ -43,6 +44,10 @@ def test_contract(name: str) -> None:
         ("dinov2", {"grid_size": 0}, "grid_size must be 1 or more"),
         ("dinov2", {"num_registers": -1}, "num_registers must be 0 or more"),
         ("disk", {"descriptor_channels": 0}, "descriptor_channels must be 1 or more"),
+        ("timm", {"name": "hf_hub:me/mine"}, "a name of timm.list_models"),
+        ("timm", {"name": "vit_of_nobody"}, "has no network 'vit_of_nobody'"),
+        ("timm", {"name": "resnet18"}, "no plain vision transformer"),
+        ("timm", {"num_blocks": 0}, "num_blocks must be 1 or more"),
         ("convolutional", {"widths": [8, -8], "blocks": [0, 0]}, "widths must be positive"),
         ("convolutional", {"widths": [8], "blocks": [-1]}, "blocks must be"),
         ("convolutional", {"widths": [], "blocks": []}, "widths must be at least one"),

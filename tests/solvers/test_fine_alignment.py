@@ -1,11 +1,13 @@
 """Refinement on keypoints and depths, and ICP on dense depth maps."""
 
+import sys
+
 import pytest
 import torch
 from support.solver_scenes import R_TRUE, SIZE, T_TRUE, K, make_scene, problem_of, rotation
 
-from mickey_hloc.errors import InputError
-from mickey_hloc.geometry import pose_errors, rotation_angle_deg
+from mickey_hloc.errors import InputError, MissingDependencyError
+from mickey_hloc.geometry import backproject, pose_errors, rotation_angle_deg, transform
 from mickey_hloc.solvers import View, get_solver
 from mickey_hloc.solvers.depth_model import DepthModel
 from mickey_hloc.solvers.icp import align_depth_maps
@@ -80,21 +82,30 @@ def test_the_jacobian_is_that_of_the_errors() -> None:
         torch.testing.assert_close(jacobian[..., column], numeric, atol=1e-6, rtol=1e-5)
 
 
-def render_room(R: torch.Tensor, t: torch.Tensor, size=(96, 128)) -> tuple[torch.Tensor, torch.Tensor]:
-    """Depth map (H, W) of a room's corner (three walls) seen by cam_from_room (R, t), and its K."""
+ROOM = ((0, 1.2), (1, 0.9), (2, 3.0))  # walls: axis, and place along it in metres
+
+
+def render_room(R: torch.Tensor, t: torch.Tensor, size=(96, 128), walls=ROOM) -> tuple[torch.Tensor, torch.Tensor]:
+    """Depth map (H, W) of a room's walls seen by cam_from_room (R, t), and its K."""
     height, width = size
     K_small = torch.tensor([[110.0, 0, width / 2 - 0.5], [0, 110.0, height / 2 - 0.5], [0, 0, 1]]).double()
     v, u = torch.meshgrid(torch.arange(height).double(), torch.arange(width).double(), indexing="ij")
     rays = torch.stack([u, v, torch.ones_like(u)], dim=-1) @ torch.linalg.inv(K_small).mT
     centre, directions = -R.mT @ t, rays @ R  # in the room
     depth = torch.full(size, torch.inf).double()
-    for axis, place in ((0, 1.2), (1, 0.9), (2, 3.0)):
+    for axis, place in walls:
         z = (place - centre[axis]) / directions[..., axis]
         depth = torch.where((z > 0) & (z < depth), z, depth)
     return depth, K_small
 
 
+def _pixels_and_depths(depth_map: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    v, u = torch.meshgrid(*(torch.arange(side) for side in depth_map.shape), indexing="ij")
+    return torch.stack([u, v], dim=-1).reshape(-1, 2).double(), depth_map.flatten()
+
+
 def test_icp_recovers_the_pose_between_two_views_of_a_corner() -> None:
+    pytest.importorskip("small_gicp")
     cam0_from_room = rotation(0.1, -0.2, 0.0)  # all three walls are in view
     R_true, t_true = rotation(0.02, -0.08, 0.03), torch.tensor([0.1, -0.05, 0.08]).double()
     depth0, K_small = render_room(cam0_from_room, torch.zeros(3).double())
@@ -109,6 +120,7 @@ def test_icp_recovers_the_pose_between_two_views_of_a_corner() -> None:
 
 
 def test_icp_leaves_what_a_single_wall_cannot_tell() -> None:
+    pytest.importorskip("small_gicp")
     wall = torch.full((96, 128), 2.0).double()
     K_small = torch.tensor([[110.0, 0, 63.5], [0, 110.0, 47.5], [0, 0, 1]]).double()
     slide = torch.tensor([0.05, -0.03, 0.02]).double()
@@ -117,12 +129,40 @@ def test_icp_leaves_what_a_single_wall_cannot_tell() -> None:
     torch.testing.assert_close(t, torch.tensor([0.05, -0.03, 0.0]).double(), atol=1e-3, rtol=0)
 
 
+def test_icp_leaves_sliding_along_the_edge_of_two_walls() -> None:
+    pytest.importorskip("small_gicp")
+    cam0_from_room = rotation(0.1, -0.2, 0.0)
+    R_true, t_true = rotation(0.02, -0.08, 0.03), torch.tensor([0.1, -0.05, 0.08]).double()
+    walls = ((1, 0.9), (2, 3.0))  # they meet along the room's x
+    depth0, K_small = render_room(cam0_from_room, torch.zeros(3).double(), walls=walls)
+    depth1, _ = render_room(R_true @ cam0_from_room, t_true, walls=walls)
+    start = rotation(0.01, 0.015, -0.01) @ R_true, t_true + 0.02
+    R, t = align_depth_maps(depth0, K_small, depth1, K_small, *start, max_error_m=0.1)
+    assert float(rotation_angle_deg(R @ R_true.mT)) < 0.05
+    edge = (R_true @ cam0_from_room)[:, 0]
+    error = t - t_true
+    assert torch.linalg.vector_norm(error - (error @ edge) * edge) < 0.005
+    points = backproject(*_pixels_and_depths(depth0), K_small)
+    centre = points[torch.isfinite(points).all(dim=-1)].mean(dim=0)
+    slid = transform(R, t, centre) - transform(*start, centre)
+    assert (slid @ edge).abs() < 0.003  # the points' centre stays along the edge where the start has it
+
+
 def test_icp_keeps_the_pose_where_nothing_overlaps() -> None:
+    pytest.importorskip("small_gicp")
     depth0, K_small = render_room(torch.eye(3).double(), torch.zeros(3).double())
     away = rotation(0, 3.0, 0), torch.zeros(3).double()
     assert align_depth_maps(depth0, K_small, depth0, K_small, *away, max_error_m=0.05)[0] is away[0]
     unknown = torch.full_like(depth0, torch.nan)
     assert align_depth_maps(unknown, K_small, depth0, K_small, *away, max_error_m=0.05)[0] is away[0]
+
+
+def test_icp_without_its_package_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "small_gicp", None)
+    depth0, K_small = render_room(torch.eye(3).double(), torch.zeros(3).double())
+    start = torch.eye(3).double(), torch.zeros(3).double()
+    with pytest.raises(MissingDependencyError, match=r"pip install 'mickey-hloc\[solvers\]'"):
+        align_depth_maps(depth0, K_small, depth0, K_small, *start, max_error_m=0.05)
 
 
 def test_icp_without_depth_maps_says_so() -> None:

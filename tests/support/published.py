@@ -26,11 +26,11 @@ def checkpoint(value: float) -> dict:
     return {"epoch": 3, "pytorch-lightning_version": "2.0.6", "state_dict": state, "callbacks": {}}
 
 
-def published_zip(folder: str = "mickey_weights/") -> bytes:
+def published_zip(folder: str = "mickey_weights/", first: float = 1.0) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr(folder + "curriculum_learning.yaml", "a: 1\n")
-        file.writestr(folder + "mickey.ckpt", torch_bytes(checkpoint(1.0)))
+        file.writestr(folder + "mickey.ckpt", torch_bytes(checkpoint(first)))
         file.writestr(folder + "mickey_sc.ckpt", torch_bytes(checkpoint(2.0)))
         file.writestr("__MACOSX/" + folder + "._mickey.ckpt", b"resource fork")
     return buffer.getvalue()

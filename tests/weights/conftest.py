@@ -1,11 +1,12 @@
-"""An empty cache, and a mirror that has small weights under the published names."""
+"""An empty cache, a mirror that has MicKey's archive in miniature, and a hub."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from support.loopback import Served, serving
-from support.published import DINOV2, ZIP, published_zip, torch_bytes
+from support.loopback_hub import Hub, hub_on_loopback
+from support.published import ZIP, published_zip
 
 from mickey_hloc.weights import named as weights
 
@@ -16,7 +17,6 @@ def weights_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MICKEY_HLOC_CACHE", str(folder))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(weights, "_announced", set())
-    monkeypatch.setattr(weights, "PINNED", {})  # the small files are not the published ones
     return folder
 
 
@@ -25,7 +25,6 @@ def mirror(weights_cache: Path, monkeypatch: pytest.MonkeyPatch):
     with serving() as running:
         monkeypatch.setenv("MICKEY_HLOC_MIRROR", running.url + "/")
         running.files[ZIP] = Served(published_zip())
-        running.files[DINOV2] = Served(torch_bytes({"cls_token": torch.ones(1, 1, 384)}))
         yield running
 
 
@@ -33,4 +32,10 @@ def mirror(weights_cache: Path, monkeypatch: pytest.MonkeyPatch):
 def server(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with hub_on_loopback(tmp_path / "hub", monkeypatch) as running:
         yield running

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from support.loopback import Served, serving
-from support.published import DINOV2, torch_bytes
+from support.published import ZIP, published_zip
 
 from mickey_hloc import cli
 from mickey_hloc.io.checksum import sha256
@@ -23,13 +23,13 @@ def test_list_download_list(mirror, weights_cache, capsys):
     assert status == 0
     assert [line.split()[0] for line in before.splitlines()[1:-1]] == list(NAMES)
     assert str(weights_cache) in before
-    status, out, err = run(capsys, "download", "dinov2_vits14", "mickey")
+    status, out, err = run(capsys, "download", "mickey")
     assert status == 0
     assert "NON-COMMERCIAL" in err
     assert f"sha256 {sha256(weights_cache / 'mickey.ckpt')}" in out
     _, after, _ = run(capsys, "list")
     here = {line.split()[0] for line in after.splitlines()[1:-1] if " yes " in line}
-    assert here == {"mickey", "mickey_sc", "dinov2_vits14"} | ({"small"} & set(NAMES))
+    assert here == {"mickey", "mickey_sc"} | ({"small"} & set(NAMES))
 
 
 def test_download_of_an_unknown_name_downloads_nothing(mirror, weights_cache, capsys):
@@ -41,8 +41,8 @@ def test_download_of_an_unknown_name_downloads_nothing(mirror, weights_cache, ca
 
 def test_download_from_another_mirror(weights_cache, capsys):
     with serving() as other:
-        other.files[DINOV2] = Served(torch_bytes({"a": torch.ones(1)}))
-        assert run(capsys, "download", "dinov2_vits14", "--mirror", other.url)[0] == 0
+        other.files[ZIP] = Served(published_zip())
+        assert run(capsys, "download", "mickey", "--mirror", other.url)[0] == 0
 
 
 def test_info_of_a_name(mirror, weights_cache, capsys):

@@ -1,4 +1,4 @@
-"""Pair models around a network of another package: loaded when first used, what is missing told in one sentence."""
+"""A network of another package: loaded when first used, what is missing told in one sentence."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import torch
 from torch import nn
 
 from mickey_hloc.model.device import usable_device
-from mickey_hloc.pair_models.base import PairModel
 from mickey_hloc.weights.foreign import loading
 
 
-class NetworkPairModel(PairModel):
-    """Base of pair models whose network another package has. A subclass defines ``_load``.
+class LoadedOnDemand:
+    """For parts whose network another package has. A subclass defines ``_load``; its options have ``device``.
 
     Attributes:
         install: the command that installs what it needs.
@@ -24,6 +23,9 @@ class NetworkPairModel(PairModel):
 
     install: ClassVar[str]
     licence: ClassVar[str]
+    kind: ClassVar[str]
+    name: str
+    options: Any
 
     @cached_property
     def device(self) -> torch.device:
@@ -38,9 +40,13 @@ class NetworkPairModel(PairModel):
             MissingDependencyError: the package is not installed; the message has licence and install line.
             WeightsError: its weights are not there.
         """
-        with loading(f"The pair model {self.name} ({self.licence})", self.install):
+        with loading(f"The {self.kind} {self._title} ({self.licence})", self.install):
             model = self._load()
         return model.eval().to(self.device) if isinstance(model, nn.Module) else model
+
+    @property
+    def _title(self) -> str:
+        return self.name
 
     @abstractmethod
     def _load(self) -> Any:
