@@ -22,6 +22,7 @@ from mickey_hloc.solvers.base import PoseProblem, Solver, View
 from mickey_hloc.solvers.depth_model import DepthModel
 from mickey_hloc.solvers.epipolar import EpipolarSettings, motions
 from mickey_hloc.solvers.match_solver import draw_seed, precise
+from mickey_hloc.solvers.monodepth import monodepth_candidate
 from mickey_hloc.solvers.pnp import PnPOptions, absolute_pose
 from mickey_hloc.solvers.refine import PairFit, rays, refine_with_depth_model
 from mickey_hloc.solvers.support import EvidenceOptions, conclude, require, soft_inlier_count, too_few, usable_matches
@@ -41,6 +42,8 @@ class JointOptions(EvidenceOptions):
         max_epipolar_error_px, max_reprojection_error_px: inlier thresholds of the proposing estimators.
         free_shifts: also estimate a shift of each view's depths, metres.
         shift_sigma_m: of the Gaussian prior that keeps shifts near 0.
+        backend: who proposes poses: "own" (the three estimators) or "poselib" (its monodepth estimator, in versions
+            newer than 2.0.5).
     """
 
     max_error_sigmas: float = 3.0
@@ -50,6 +53,7 @@ class JointOptions(EvidenceOptions):
     max_reprojection_error_px: float = 8.0
     free_shifts: bool = False
     shift_sigma_m: float = 0.2
+    backend: Literal["own", "poselib"] = "own"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -120,6 +124,10 @@ class JointSolver(Solver):
         o: JointOptions = self.options
         model = DepthModel(free_ratio=True, free_shifts=o.free_shifts, shift_sigma=o.shift_sigma_m)
         view0, view1 = problem.view0, problem.view1
+        if o.backend == "poselib":
+            limits = o.max_reprojection_error_px, o.max_epipolar_error_px
+            found = monodepth_candidate(problem, matches, model, limits, seed)
+            return [] if found is None else [found]
         X, Y = view0.points()[matches[:, 0]], view1.points()[matches[:, 1]]
         candidates: list[Candidate] = []
         pnp = PnPOptions(max_error_px=o.max_reprojection_error_px)
