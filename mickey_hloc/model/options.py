@@ -108,10 +108,11 @@ class MicKeyOptions(CheckedOptions):
         Raises:
             InputError: an unknown key, or a value of the wrong type.
         """
-        encoder = values.get("encoder")
-        if isinstance(encoder, str) and encoder.startswith(TIMM_PREFIX):
-            own = {"name": encoder.removeprefix(TIMM_PREFIX), **values.get("encoder_options", {})}
-            values = {**values, "encoder": "timm", "encoder_options": own}
+        encoder = values.get("encoder") if isinstance(values, Mapping) else None
+        own = values.get("encoder_options", {}) if encoder is not None else None
+        if isinstance(encoder, str) and encoder.startswith(TIMM_PREFIX) and isinstance(own, Mapping):
+            named = {"name": encoder.removeprefix(TIMM_PREFIX), **own}
+            values = {**values, "encoder": "timm", "encoder_options": named}
         return make_options(cls, values, where="the model")
 
     def to_dict(self) -> dict[str, Any]:
