@@ -64,7 +64,8 @@ def monodepth_candidate(
     return R, half * t, replace(model, log_ratio=log_ratio, shift0=shifts[0], shift1=shifts[1])
 
 
-def _camera(K: Tensor, image_size: tuple[int, int]) -> dict[str, Any]:
-    """As PoseLib writes a pinhole camera."""
+def _camera(K: Tensor, image_size: tuple[int, int] | None) -> dict[str, Any]:
+    """As PoseLib writes a pinhole camera; the size has no part in the pose."""
     parameters = [float(value) for value in (K[0, 0], K[1, 1], K[0, 2], K[1, 2])]
-    return {"model": "PINHOLE", "width": image_size[0], "height": image_size[1], "params": parameters}
+    width, height = image_size or (1, 1)
+    return {"model": "PINHOLE", "width": width, "height": height, "params": parameters}
