@@ -21,7 +21,7 @@ from mickey_hloc.depth.sources import get_depth_source
 from mickey_hloc.errors import InputError
 from mickey_hloc.features.base import FAMILY_KEY
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.io.cameras import read_cameras
+from mickey_hloc.io.cameras import Cameras, read_cameras
 from mickey_hloc.io.features import DEPTH_KIND_KEY, FeatureFile
 from mickey_hloc.io.matches import MatchFile, check_distinct
 from mickey_hloc.io.origin import ORIGIN_KEY, origin_text, origin_values
@@ -124,7 +124,7 @@ def main(
     conf: Mapping[str, Any],
     pairs: Path,
     features: Path,
-    intrinsics: Path | Sequence[Path],
+    intrinsics: Path | Sequence[Path] | Cameras,
     matches: Path | None = None,
     image_dir: Path | None = None,
     export_dir: Path | None = None,
@@ -143,7 +143,7 @@ def main(
         pairs: hloc's pairs file, ``name0 name1`` a line.
         features: features file in hloc's layout.
         intrinsics: what ``read_cameras`` understands: lines ``name fx fy cx cy w h``, a Map-free folder, hloc's list of
-            queries with intrinsics, or a COLMAP model; or several of these.
+            queries with intrinsics, or a COLMAP model; or several of these; or the cameras themselves.
         matches: matches file in hloc's layout, unless the conf works on descriptors.
         image_dir: the folder of the images, for depth sources that lie beside them.
         export_dir: where the poses file goes, named by the conf.
@@ -225,7 +225,7 @@ class _Files:
     features: Path
     features_ref: Path | None
     matches: Path | None
-    intrinsics: Path | Sequence[Path]
+    intrinsics: Path | Sequence[Path] | Cameras
     image_dir: Path | None
 
 
@@ -284,7 +284,8 @@ def _open(conf: PoseConf, solver: Solver, files: _Files, device: str, stack: Exi
     else:
         match_file = stack.enter_context(MatchFile(Path(files.matches)))
     folder = None if files.image_dir is None else Path(files.image_dir)
-    depth, cameras = None, read_cameras(files.intrinsics)
+    given = files.intrinsics
+    depth, cameras = None, given if isinstance(given, Cameras) else read_cameras(given)
     if conf.depth is not None:
         depth = get_depth_source(
             conf.depth, image_dir=folder, features=Path(files.features), cameras=cameras, **conf.depth_options

@@ -7,10 +7,12 @@ from typing import Any
 from mickey_hloc.cli.vocabulary import (
     add_exif,
     add_feature,
+    add_focal,
     add_hloc,
     add_intrinsics,
     add_options,
     add_output,
+    guessed_cameras,
     slot_options,
 )
 from mickey_hloc.errors import InputError
@@ -28,9 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--focal-correction",
         choices=("none", "resize"),
-        help="resize: MicKey sees images at the focal length of its training; needs --intrinsics",
+        help="resize: MicKey sees images at the focal length of its training; needs --intrinsics or --focal",
     )
-    add_intrinsics(parser, required=False)
+    camera = parser.add_mutually_exclusive_group()
+    add_intrinsics(camera, required=False)
+    add_focal(camera)
     parser.add_argument("--image-list", type=Path, metavar="FILE", help="extract these only, a name a line")
     parser.add_argument("--glob", action="append", metavar="PATTERN", help="extract what fits, as '*.jpg'; repeatable")
     add_output(parser, "the features file, or the folder it goes to under the feature's name", "FILE.h5|DIR")
@@ -46,10 +50,14 @@ def run(args: argparse.Namespace) -> int:
     from mickey_hloc.features import EXTRACTORS
     from mickey_hloc.features.mickey import MickeyExtractor
     from mickey_hloc.io.cameras import read_cameras
+    from mickey_hloc.io.image_batches import list_photos
 
     options: dict[str, Any] = slot_options(args.set, "feature")["feature"]
-    if args.focal_correction == "resize" and args.intrinsics is None:
-        raise InputError("The focal correction 'resize' needs the focal length of every image: give intrinsics.")
+    if args.focal_correction == "resize" and args.intrinsics is None and args.focal is None:
+        raise InputError(
+            "The focal correction 'resize' needs the focal length of every image: give intrinsics, or --focal PX "
+            "(auto: EXIF's, else a guess)."
+        )
     for_mickey = ("weights", "encoder", "precision", "focal_correction")
     chosen = {key: getattr(args, key) for key in for_mickey if getattr(args, key) is not None}
     if chosen and not issubclass(EXTRACTORS.get(args.feature, args.hloc), MickeyExtractor):
@@ -62,6 +70,10 @@ def run(args: argparse.Namespace) -> int:
     if changes:
         options["preprocessing"] = {**options.get("preprocessing", {}), **changes}
     extractor = EXTRACTORS.create(args.feature, args.hloc, **options)
+    cameras = None if args.intrinsics is None else read_cameras(args.intrinsics)
+    if args.focal is not None:
+        names, _ = list_photos(args.images, extractor.preprocessing.globs, args.image_list)
+        cameras = guessed_cameras(args.images, names, args.focal)
     is_file = args.output.suffix in (".h5", ".hdf5")
     report = extract(
         extractor,
@@ -72,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
         batch_size=args.batch_size,
         num_workers=args.workers,
-        cameras=None if args.intrinsics is None else read_cameras(args.intrinsics),
+        cameras=cameras,
     )
     print(report.summary())
     return 1 if report.skipped else 0

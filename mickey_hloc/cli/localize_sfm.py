@@ -13,11 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from mickey_hloc.cli.sfm import add_matching_arguments, chosen_matching
-from mickey_hloc.cli.vocabulary import add_output
+from mickey_hloc.cli.vocabulary import add_focal, add_output, guessed_cameras
 from mickey_hloc.errors import InputError
 
 if TYPE_CHECKING:
-    from mickey_hloc.io.cameras import Camera
+    from mickey_hloc.io.cameras import Camera, Cameras
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--map-model", type=Path, required=True, help="COLMAP model with the poses of the mapped images"
     )
     parser.add_argument(
-        "--queries", type=Path, required=True, help="lines 'name MODEL width height params' or 'name fx fy cx cy w h'"
+        "--queries",
+        type=Path,
+        required=True,
+        help="lines 'name MODEL width height params' or 'name fx fy cx cy w h'; with --focal names are enough",
     )
+    add_focal(parser)
     add_output(parser, "folder for everything that is made")
     add_matching_arguments(parser)
     parser.add_argument("--map-pairs", default="exhaustive", help="exhaustive, sequential, a retrieval conf, or a file")
@@ -38,9 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0, or 1 where no query has a pose."""
+    from mickey_hloc.io.locks import sole_writer
+
+    with sole_writer(args.output / ".lock", str(args.output)):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     from mickey_hloc.hloc_plugin import import_step, register
     from mickey_hloc.hloc_plugin.steps import empty_model_dir, extract, find_images, make_pairs, match, method_name
-    from mickey_hloc.io.cameras import read_cameras
     from mickey_hloc.io.colmap import find_colmap_model, read_colmap_model
 
     hloc = register(args.hloc)
@@ -49,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
     map_model = find_colmap_model(args.map_model) or args.map_model
     references = sorted(image.name for image in read_colmap_model(map_model).images.values())
-    asked = read_cameras(args.queries)
+    asked = _asked(args)
     left_out = dict(asked.unusable) | dict.fromkeys(
         [name for name in asked.cameras if name in set(references)], "it is in the map already, whose pose is kept"
     )
@@ -97,6 +107,16 @@ def run(args: argparse.Namespace) -> int:
         prepend_camera_name=with_folder,
     )
     return report(results, names, left_out)
+
+
+def _asked(args: argparse.Namespace) -> Cameras:
+    """The queries and their cameras."""
+    from mickey_hloc.io.cameras import read_cameras
+    from mickey_hloc.io.text import read_rows
+
+    if args.focal is None:
+        return read_cameras(args.queries)
+    return guessed_cameras(args.images, [row[0] for _, row in read_rows(args.queries, "list of queries")], args.focal)
 
 
 def pairs_with_map(

@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mickey_hloc.cli.vocabulary import (
+    add_focal,
     add_intrinsics,
     add_method,
     add_report,
     check_report,
     chosen_method,
     command_line,
+    focal_length,
 )
-from mickey_hloc.errors import InputError
 
 if TYPE_CHECKING:
     import pycolmap
 
-    from mickey_hloc.io.intrinsics import Intrinsics
+    from mickey_hloc.io.photo_cameras import Focal
     from mickey_hloc.two_view.estimator import TwoViewEstimator
     from mickey_hloc.two_view.result import Photo, TwoViewResult
 
@@ -33,13 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", type=Path, metavar="QUERY", help="the photo whose camera is looked for (cam1)")
     camera = parser.add_mutually_exclusive_group()
     add_intrinsics(camera, required=False)
-    camera.add_argument(
-        "--focal",
-        type=_focal_lengths,
-        metavar="PX[,PX]",
-        help="focal length in pixels: of both photos, or of each; auto: that of EXIF, else a guess, which is said and "
-        "lowers the confidence",
-    )
+    add_focal(camera, _focal_lengths, "PX[,PX]", "of both photos, or of each")
     add_pose_arguments(parser)
 
 
@@ -99,7 +94,7 @@ def save_all(
 def load_photos(
     paths: tuple[Path, Path],
     intrinsics: Sequence[Path] | None,
-    focal: tuple[float | None, float | None] | None,
+    focal: tuple[Focal, Focal] | None,
     image_dir: Path | None = None,
     exif_turn: Literal["refuse", "ignore"] = "refuse",
 ) -> tuple[tuple[Photo, Photo], Path]:
@@ -108,16 +103,16 @@ def load_photos(
     Args:
         paths: the reference and the query.
         intrinsics: what ``read_cameras`` understands.
-        focal: in pixels, of each photo, where there are none; None of a photo: EXIF, else a guess. Neither: EXIF.
+        focal: of each photo, where there are none; see ``photo_camera``. Neither: EXIF.
         exif_turn: what happens to photos that their EXIF orientation turns, see ``read_image``.
         image_dir: default: the folder that both lie in or under.
 
     Raises:
         InputError: an image or its intrinsics cannot be used.
     """
-    from mickey_hloc.io.cameras import Camera, read_cameras
+    from mickey_hloc.io.cameras import read_cameras
     from mickey_hloc.io.images import read_image
-    from mickey_hloc.io.intrinsics import Intrinsics
+    from mickey_hloc.io.photo_cameras import photo_camera
     from mickey_hloc.two_view.result import Photo
 
     cameras = None if intrinsics is None else read_cameras(intrinsics)
@@ -126,57 +121,20 @@ def load_photos(
     for i, path in enumerate(paths):
         image = read_image(path, exif_turn)
         height, width = image.shape[:2]
-        guessed = False
         if cameras is not None:
-            camera = cameras.find(path, (width, height))
-        elif focal is None:
-            camera = Camera(_camera_from_exif(path, width, height))
-        elif (given := focal[i]) is not None:
-            camera = Camera(Intrinsics.from_focal(given, width, height, f"{path}, --focal"))
+            camera, note = cameras.find(path, (width, height)), ""
         else:
-            intrinsics_of, guessed = _camera_or_guess(path, width, height)
-            camera = Camera(intrinsics_of)
+            camera, note = photo_camera(path, (width, height), None if focal is None else focal[i])
+        if note:
+            print(f"note: {path}: {note}", file=sys.stderr)
         name = path.absolute().relative_to(folder.absolute()).as_posix()
-        photos.append(Photo(name, image, camera.intrinsics.K, camera.lens, guessed))
+        photos.append(Photo(name, image, camera.intrinsics.K, camera.lens, camera.is_guess))
     return (photos[0], photos[1]), folder
 
 
-def _focal_lengths(text: str) -> tuple[float | None, float | None]:
-    first, _, second = text.partition(",")
+def _focal_lengths(text: str) -> tuple[Focal, Focal]:
+    first, comma, second = text.partition(",")
     try:
-        chosen = [None if part == "auto" else float(part) for part in (first, second or first)]
-    except ValueError:
+        return focal_length(first), focal_length(second if comma else first)
+    except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(f"'{text}' is not PX or PX,PX, nor auto") from None
-    return chosen[0], chosen[1]
-
-
-def _camera_or_guess(path: Path, width: int, height: int) -> tuple[Intrinsics, bool]:
-    """The camera of a photo's EXIF data, or a guess, and whether it is one."""
-    from mickey_hloc.io.images import exif_focal_px
-    from mickey_hloc.io.intrinsics import GUESSED_FOCAL_MM, Intrinsics, guessed_focal_px
-
-    if exif_focal_px(path) is not None:
-        return _camera_from_exif(path, width, height), False
-    focal_px = guessed_focal_px(width, height)
-    print(
-        f"note: {path}: the focal length is not known; {focal_px:.1f} px is guessed, a lens of {GUESSED_FOCAL_MM:g} mm "
-        "in the terms of 35 mm film. The pose is as wrong as the guess, and its confidence is halved.",
-        file=sys.stderr,
-    )
-    return Intrinsics.from_focal(focal_px, width, height), True
-
-
-def _camera_from_exif(path: Path, width: int, height: int) -> Intrinsics:
-    from mickey_hloc.io.images import exif_focal_px
-    from mickey_hloc.io.intrinsics import Intrinsics
-
-    focal_px = exif_focal_px(path)
-    if focal_px is None:
-        raise InputError(
-            f"{path} has no focal length in its EXIF data; give --intrinsics FILE or --focal PX (auto: a guess)."
-        )
-    print(
-        f"note: {path}: focal length {focal_px:.1f} px from its EXIF data, principal point in the middle",
-        file=sys.stderr,
-    )
-    return Intrinsics.from_focal(focal_px, width, height, f"{path}, EXIF")

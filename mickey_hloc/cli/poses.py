@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mickey_hloc.cli.vocabulary import (
     add_acceptance,
     add_depth,
+    add_focal,
     add_intrinsics,
     add_options,
     add_output,
@@ -19,6 +20,7 @@ from mickey_hloc.cli.vocabulary import (
     add_solver,
     check_report,
     command_line,
+    guessed_cameras,
     slot_options,
 )
 
@@ -37,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.h5",
         help="matches in hloc's layout; without them poses are estimated on MicKey's descriptors",
     )
-    add_intrinsics(parser)
+    camera = parser.add_mutually_exclusive_group(required=True)
+    add_intrinsics(camera, required=False)
+    add_focal(camera)
     add_depth(parser)
     parser.add_argument("--images", type=Path, metavar="DIR", help="image folder, for depth files beside the images")
     parser.add_argument("--weights", metavar="NAME|FILE", help="MicKey's weights, for features made by hloc")
@@ -65,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit status 0, or 1 where no pair has a pose or pairs lack their input."""
     from mickey_hloc import estimate_poses
     from mickey_hloc.cli.poses_page import draw_pairs, write_poses_page
+    from mickey_hloc.io.pairs import read_pairs
     from mickey_hloc.io.poses import read_poses
 
     check_report(args.report)
@@ -76,11 +81,15 @@ def run(args: argparse.Namespace) -> int:
     conf |= {"seed": args.seed, "depth_options": options["depth"], "focal_correction": args.focal_correction}
     conf |= {"accept": args.accept, "accept_options": options["accept"], "calibration": args.calibration}
     conf |= {key: getattr(args, key) for key in ("depth", "weights") if getattr(args, key) is not None}
+    cameras = args.intrinsics
+    if args.focal is not None:
+        names = [name for pair in read_pairs(args.pairs) for name in pair]
+        cameras = guessed_cameras(args.images, names, args.focal)
     path = estimate_poses.main(
         conf,
         args.pairs,
         args.features,
-        args.intrinsics,
+        cameras,
         matches=args.matches,
         image_dir=args.images,
         output=args.output if args.output.suffix == ".txt" else args.output / f"{conf['output']}.txt",
@@ -93,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     poses = read_poses(path)
     status = report(path, poses)
     if args.report is not None:
-        inputs = (args.features, args.intrinsics, args.matches, args.images, args.features_ref, args.device)
+        inputs = (args.features, cameras, args.matches, args.images, args.features_ref, args.device)
         draw = None if args.images is None else partial(draw_pairs, conf, inputs)
         print(f"report: {write_poses_page(args.report, path, poses, draw, command_line())}", file=sys.stderr)
     return status

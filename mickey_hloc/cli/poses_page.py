@@ -14,6 +14,7 @@ from mickey_hloc.cli.reasons import reasons_by_kind
 from mickey_hloc.confidence import strength
 from mickey_hloc.geometry import rotation_angle_deg
 from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.io.cameras import Cameras
 from mickey_hloc.io.images import read_image
 from mickey_hloc.io.pairs import Pair
 from mickey_hloc.visualization import Page
@@ -21,7 +22,8 @@ from mickey_hloc.visualization.charts import histogram
 from mickey_hloc.visualization.two_view_pictures import matches_picture
 
 Pictures = list[tuple[str, np.ndarray]]
-Inputs = tuple[Path, Path, Path | None, Path, Path | None, str]  # features, intrinsics, matches, images, ...
+# Features, cameras, matches, images, features of the second images, device.
+Inputs = tuple[Path, Path | Sequence[Path] | Cameras, Path | None, Path, Path | None, str]
 PICTURES = 3  # of each kind
 
 

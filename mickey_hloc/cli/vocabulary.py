@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from mickey_hloc.errors import InputError, MissingDependencyError
 from mickey_hloc.registry import parse_assignments, tables
 
 if TYPE_CHECKING:
+    from mickey_hloc.io.cameras import Cameras
+    from mickey_hloc.io.photo_cameras import Focal
     from mickey_hloc.two_view.method import Method
 
 _SLOTS = ("feature", "matcher", "depth", "solver", "accept", "scale", "measure", "graph")
@@ -60,6 +62,43 @@ def add_intrinsics(parser: Any, required: bool = True) -> None:
         help="cameras: a file of lines 'name fx fy cx cy w h', hloc's queries 'name MODEL w h params', a Map-free "
         "folder or a COLMAP model; repeatable, for a model and its queries",
     )
+
+
+def focal_length(text: str) -> Focal:
+    """Pixels, or "auto"."""
+    try:
+        return "auto" if text == "auto" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not PX, nor auto") from None
+
+
+def add_focal(
+    parser: Any, kind: Callable[[str], Any] = focal_length, metavar: str = "PX", whose: str = "of all photos"
+) -> None:
+    """A focal length instead of cameras."""
+    parser.add_argument(
+        "--focal",
+        type=kind,
+        metavar=metavar,
+        help=f"focal length in pixels: {whose}; auto: that of EXIF, else a guess, which is said and lowers the "
+        "confidence",
+    )
+
+
+def guessed_cameras(image_dir: Path | None, names: Iterable[str], focal: Focal) -> Cameras:
+    """The cameras that ``--focal`` stands for; says on stderr where they come from.
+
+    Raises:
+        InputError: no folder of the images, or names that lead out of it.
+    """
+    from mickey_hloc.io.photo_cameras import photo_cameras
+
+    if image_dir is None:
+        raise InputError("--focal needs the photos, for their sizes and EXIF data: give --images DIR.")
+    cameras, notes = photo_cameras(image_dir, names, focal)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return cameras
 
 
 def add_matcher(parser: Any, default: str | None = None) -> None:

@@ -38,10 +38,12 @@ class Camera:
     Attributes:
         intrinsics: of the pinhole camera, pixel centres at integers.
         lens: COLMAP's camera, where it distorts; None for a pinhole camera.
+        is_guess: nobody knows its focal length; a pose that rests on it has half the confidence.
     """
 
     intrinsics: Intrinsics
     lens: pycolmap.Camera | None = None
+    is_guess: bool = False
 
     def undistort(self, keypoints: np.ndarray) -> np.ndarray:
         """(N, 2) pixels of the image -> (N, 2) pixels that the pinhole camera would have; NaN where there are none."""

@@ -31,7 +31,7 @@ from mickey_hloc.pair_models.base import match_photos
 from mickey_hloc.registry import make_options
 from mickey_hloc.two_view.method import Method
 from mickey_hloc.two_view.problem import Matches, ProblemBuilder, correspondences_for
-from mickey_hloc.two_view.result import Photo, TwoViewResult, with_guessed_focal
+from mickey_hloc.two_view.result import Photo, TwoViewResult
 from mickey_hloc.two_view.solving import solve_pair
 
 Arrays = dict[str, np.ndarray]
@@ -112,8 +112,6 @@ class TwoViewEstimator:
             problem, pose = solve_pair(
                 self.builder, self.parts.solver, view0, view1, matches, seed, self.parts.acceptance, prediction
             )
-        if any(photo.focal_is_guessed for photo in photos):
-            pose = with_guessed_focal(pose)
         return TwoViewResult(pose, problem, features, seconds)
 
     def match(self, photos: Sequence[Photo]) -> tuple[tuple[Arrays, Arrays, Matches | None], dict[str, float]]:

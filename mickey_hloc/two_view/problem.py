@@ -49,19 +49,24 @@ def correspondences_for(solver: Solver, on_descriptors: bool) -> Correspondences
 
 @dataclass(frozen=True, eq=False)
 class ViewData:
-    """A view, by its image's name, and what its descriptors say, (D, N) and (N,), where problems are made from them."""
+    """A view, by its image's name, and what its descriptors say, (D, N) and (N,), where problems are made from them.
+
+    A pose of a view whose focal length is a guess has half the confidence.
+    """
 
     name: str
     view: View
     descriptors: Tensor | None = None
     keypoint_scores: Tensor | None = None
+    focal_is_guessed: bool = False
 
     @cached_property
     def digest(self) -> bytes:
-        """A checksum of every tensor."""
+        """A checksum of every tensor, and of whether K is a guess."""
         v = self.view
         tensors = (v.keypoints, v.depths, v.K, v.depth_map, self.descriptors, self.keypoint_scores)
-        return _digest([*tensors, torch.tensor(v.image_size or ())])
+        guess = (torch.tensor(True),) if self.focal_is_guessed else ()
+        return _digest([*tensors, torch.tensor(v.image_size or ()), *guess])
 
 
 class ProblemBuilder:
@@ -112,7 +117,8 @@ class ProblemBuilder:
             depth_map=None if depth_map is None else depth_map.to(self.device),
         )
         kept = (features.descriptors, features.keypoint_scores) if on_descriptors else (None, None)
-        return ViewData(name, view, *(None if a is None else torch.from_numpy(a).to(self.device) for a in kept))
+        described = (None if a is None else torch.from_numpy(a).to(self.device) for a in kept)
+        return ViewData(name, view, *described, focal_is_guessed=camera.is_guess)
 
     def problem(
         self,

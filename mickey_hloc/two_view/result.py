@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pycolmap
@@ -13,8 +13,6 @@ from mickey_hloc.io.cameras import Camera
 from mickey_hloc.io.features import ImageFeatures
 from mickey_hloc.io.intrinsics import Intrinsics, check_camera
 from mickey_hloc.solvers import PoseProblem
-
-GUESS_RATIO = 1.5  # by which a guessed focal length may be wrong: lenses of 19 to 42 mm
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +48,8 @@ class Photo:
     @property
     def camera(self) -> Camera:
         """The camera, with its lens."""
-        return Camera(Intrinsics(np.asarray(self.K, dtype=np.float64), *self.size), self.lens)
+        intrinsics = Intrinsics(np.asarray(self.K, dtype=np.float64), *self.size)
+        return Camera(intrinsics, self.lens, self.focal_is_guessed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +67,3 @@ class TwoViewResult:
     problem: PoseProblem
     features: tuple[ImageFeatures, ImageFeatures]
     seconds: dict[str, float]
-
-
-def with_guessed_focal(pose: RelativePose) -> RelativePose:
-    """A pose that a guessed focal length made: half the confidence, wider intervals of the distance, and a note."""
-    note = "; ".join(filter(None, (pose.note, "the focal length is a guess")))
-    wider = [(low / GUESS_RATIO, high * GUESS_RATIO) for low, high in (pose.distance_68_m, pose.distance_95_m)]
-    return replace(pose, confidence=pose.confidence / 2, distance_68_m=wider[0], distance_95_m=wider[1], note=note)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from mickey_hloc.confidence.policy import Acceptance
@@ -18,6 +18,7 @@ from mickey_hloc.solvers.base import one_thread
 from mickey_hloc.two_view.problem import Matches, ProblemBuilder, ViewData
 from mickey_hloc.two_view.stored import StoredPairs
 
+GUESS_RATIO = 1.5  # by which a guessed focal length may be wrong: lenses of 19 to 42 mm
 INPUT_PROBLEM = "input: "  # begins the reason of pairs that no solver has seen; a later run tries them again
 
 
@@ -53,7 +54,15 @@ def solve_pair(
         too_small = within_tolerance(solver, (data0, data1))
         if too_small:
             return problem, RelativePose.failure(too_small)
-        return problem, acceptance.judge(solver.solve(problem, seed))
+        pose = acceptance.judge(solver.solve(problem, seed))
+        return problem, with_guessed_focal(pose) if data0.focal_is_guessed or data1.focal_is_guessed else pose
+
+
+def with_guessed_focal(pose: RelativePose) -> RelativePose:
+    """A pose that a guessed focal length made: half the confidence, wider intervals of the distance, and a note."""
+    note = "; ".join(filter(None, (pose.note, "the focal length is a guess")))
+    wider = [(low / GUESS_RATIO, high * GUESS_RATIO) for low, high in (pose.distance_68_m, pose.distance_95_m)]
+    return replace(pose, confidence=pose.confidence / 2, distance_68_m=wider[0], distance_95_m=wider[1], note=note)
 
 
 def within_tolerance(solver: Solver, views: Sequence[ViewData]) -> str:
