@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from mickey_hloc.datasets.tracks import Track
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.text import read_text
 from mickey_hloc.registry import make_options, require, unknown_name
+from mickey_hloc.registry.yaml_text import parse_yaml
 from mickey_hloc.two_view.method import Method
 
 OWN = "own"  # the depth stored with MicKey's keypoints
@@ -112,10 +111,11 @@ def read_grid(path: Path) -> Grid:
     Raises:
         InputError: no such file, no yaml, an unknown key, or a label that is not in the grid.
     """
+    text = read_text(path, "grid")
     try:
-        values = yaml.safe_load(read_text(path, "grid"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is no yaml ({' '.join(str(error).split())}).") from error
+        values = parse_yaml(text)
+    except ValueError as error:
+        raise InputError(f"{path} is no yaml that can be used ({error}).") from error
     if not isinstance(values, dict) or not values.get("methods"):
         raise InputError(f"{path} needs at least 'methods', each with a feature or a matcher.")
     where = f"{path}: "

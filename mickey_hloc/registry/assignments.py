@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import yaml
-
 from mickey_hloc.errors import InputError
+from mickey_hloc.registry.yaml_text import parse_yaml
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -29,8 +28,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         if not equals or not all(path):
             raise InputError(f"'{assignment}' is not KEY=VALUE; write for example max_error_m=0.05.")
         try:
-            value = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            value = parse_yaml(text)
+        except ValueError as error:
             raise InputError(
                 f"The value in '{assignment}' cannot be read; write a number, true, false, a word or a list."
             ) from error

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.text import read_text
 from mickey_hloc.registry import parse_assignments
+from mickey_hloc.registry.yaml_text import parse_yaml
 
 T = TypeVar("T")
 BASE_KEY = "extends"
@@ -33,14 +32,11 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
 def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise InputError(f"{path} extends itself, by way of {', '.join(str(p) for p in seen)}.")
+    text = read_text(path, "configuration")
     try:
-        values = yaml.safe_load(read_text(path, "configuration"))
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that does not exist
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is not valid yaml: {' '.join(str(error).split())}.") from error
-    except RecursionError as error:
-        raise InputError(f"{path} is nested too deeply to be a configuration.") from error
+        values = parse_yaml(text)
+    except ValueError as error:
+        raise InputError(f"{path} is no yaml that can be used ({error}).") from error
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise InputError(f"{path} is no configuration: it must be a mapping of names to values.")
     base = values.pop(BASE_KEY, None)
