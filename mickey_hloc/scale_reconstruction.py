@@ -23,12 +23,14 @@ from mickey_hloc.depth.sources import get_depth_source, split_spec
 from mickey_hloc.errors import InputError
 from mickey_hloc.features import get_extractor
 from mickey_hloc.io.colmap import read_colmap_model
+from mickey_hloc.io.files import atomic_folder
+from mickey_hloc.io.locks import sole_writer
 from mickey_hloc.io.trajectory import write_tum
 from mickey_hloc.metric.depth_scale import DepthScale, DepthScaleOptions, depth_scale
 from mickey_hloc.metric.evidence import MetricScale, ScaleEvidence, combine
 from mickey_hloc.metric.gps import Alignment, align, read_exif_gps, read_gps, read_positions
 from mickey_hloc.metric.lengths import KnownDistance, KnownLength, RigBaseline
-from mickey_hloc.metric.rewriting import REPORT, check_output, model_folder, output_folder, rescale, write_model
+from mickey_hloc.metric.rewriting import REPORT, check_output, model_folder, rescale, write_model
 
 _FEATURE_FILES = (".h5", ".hdf5")
 
@@ -109,9 +111,17 @@ def main(
     folder = model_folder(model)
     check_output(output, model, overwrite)
     found = scale_model(read_colmap_model(folder), evidence, image_dir, accept)
-    if found.metric_from_model is None:
-        return found
-    with output_folder(output) as temporary:
+    if found.metric_from_model is not None:
+        with sole_writer(output.with_name(f".{output.name}.lock"), str(output)):
+            check_output(output, model, overwrite)  # another run may have written it since
+            _write(found, model, folder, output, image_dir, ply, tum)
+    return found
+
+
+def _write(
+    found: ScaledModel, model: Path, folder: Path, output: Path, image_dir: Path | None, ply: bool, tum: bool
+) -> None:
+    with atomic_folder(output) as temporary:
         inner = temporary / folder.relative_to(model)
         write_model(found.model, inner, like=folder)
         if ply:
@@ -123,7 +133,6 @@ def main(
         photos = model / "images" if image_dir is None else Path(image_dir)
         if inner != temporary and photos.is_dir():
             (temporary / "images").symlink_to(photos.resolve(), target_is_directory=True)
-    return found
 
 
 def scale_model(

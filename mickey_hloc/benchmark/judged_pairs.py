@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -19,7 +20,7 @@ from mickey_hloc.confidence.judging import judge
 from mickey_hloc.datasets.mapfree import REFERENCE, MapFreeScene, find_scenes, frame_path, read_overlaps, read_scene
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.io.images import read_image
+from mickey_hloc.io.images import ExifTurn, read_image
 from mickey_hloc.two_view.estimator import TwoViewEstimator
 from mickey_hloc.two_view.method import Method
 from mickey_hloc.two_view.result import Photo
@@ -58,7 +59,7 @@ def judged_pairs(
         progress: show a bar on stderr.
 
     Yields:
-        The estimates of all methods for one pair.
+        The estimates of all methods for one pair; a pair whose photos cannot be read is left out with a warning.
 
     Raises:
         InputError: no such folder, no true poses, or too few photos for as many unrelated pairs.
@@ -69,9 +70,13 @@ def judged_pairs(
     scenes = [[read_scene(path) for path in find_scenes(*_split_of(place, split))] for place in places]
     draw = random.Random(methods[0].seed)
     pairs = _posed(scenes, draw) + _unrelated(scenes, num_unrelated, draw)
-    photo = lru_cache(maxsize=256)(partial(_photo, root))
+    photo = lru_cache(maxsize=256)(partial(_photo, root, methods[0].exif_turn))
     for (scene0, frame0), (scene1, frame1), truth in tqdm(pairs, desc="pairs", disable=not progress):
-        photos = photo(scene0.path, frame0), photo(scene1.path, frame1)
+        try:
+            photos = photo(scene0.path, frame0), photo(scene1.path, frame1)
+        except InputError as error:  # costs the pairs of this photo only
+            warnings.warn(f"a pair is left out: {error}", UserWarning, stacklevel=2)
+            continue
         yield [_judged(estimator, *photos, truth) for estimator in estimators]
 
 
@@ -122,8 +127,8 @@ def _judged(estimator: TwoViewEstimator, photo0: Photo, photo1: Photo, truth: py
     return JudgedPair(estimate, judge(estimate, truth, photo0.K, photo0.size))
 
 
-def _photo(root: Path, scene: Path, frame: str) -> Photo:
+def _photo(root: Path, exif_turn: ExifTurn, scene: Path, frame: str) -> Photo:
     """A photo of a scene, named by its path in the folder above all places."""
     path = scene / frame
     name = path.resolve().relative_to(root).as_posix()
-    return Photo(name, read_image(path, "ignore"), np.asarray(read_scene(scene).intrinsics[frame].K))
+    return Photo(name, read_image(path, exif_turn), np.asarray(read_scene(scene).intrinsics[frame].K))

@@ -21,6 +21,7 @@ from mickey_hloc.benchmark.task import PoseTask
 from mickey_hloc.benchmark.timing import matching_ms
 from mickey_hloc.errors import MickeyHlocError
 from mickey_hloc.features import Extractor
+from mickey_hloc.io.signals import begin_worker
 from mickey_hloc.two_view.method import Parts
 
 
@@ -184,10 +185,11 @@ def _executor(jobs: int) -> Executor:
     if jobs == 1:
         return ThreadPoolExecutor(1)
     context = multiprocessing.get_context("spawn")  # CUDA and HDF5 do not survive a fork
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_limit_threads, initargs=(jobs,))
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(jobs,))
 
 
-def _limit_threads(jobs: int) -> None:
+def _begin(jobs: int) -> None:
     import torch
 
+    begin_worker()
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) // jobs)))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mickey_hloc.cli.vocabulary import add_method, add_output, chosen_method
+
+if TYPE_CHECKING:
+    from mickey_hloc.confidence import Calibrations
 
 _EPILOG = """\
 example:
@@ -52,25 +56,39 @@ def run(args: argparse.Namespace) -> int:
     from itertools import chain
 
     from mickey_hloc.benchmark.judged_pairs import judged_pairs
-    from mickey_hloc.confidence import Calibrations, read_calibrations, write_calibrations
+    from mickey_hloc.confidence import Calibrations, write_calibrations
     from mickey_hloc.confidence.fit import fit_calibration
+    from mickey_hloc.io.locks import sole_writer
     from mickey_hloc.solvers import SOLVERS
 
     method = chosen_method(args)
     solvers = [args.solver] if args.solver else list(SOLVERS.names)
     methods = [replace(method, solver=solver) for solver in solvers]
     parts = [each.resolve() for each in methods]
-    known = read_calibrations(args.output) if args.output.exists() else Calibrations({})
+    known_calibrations(args.output)  # a file of something else is found before the work
     groups = [args.places, *args.also]
     judged = chain.from_iterable(judged_pairs(methods, group, args.split, args.unrelated) for group in groups)
     tables = zip(*judged, strict=True)
+    made = Calibrations({})
     names = ", ".join(place.name for group in groups for place in group)
     for part, pairs in zip(parts, tables, strict=True):
         table = [pair.judgement for pair in pairs]
         calibration = fit_calibration(table, f"{len(table)} pairs of {names}")
-        known = known.merged(Calibrations({(part.family, part.solver.calibrated_as): calibration}))
+        made = made.merged(Calibrations({(part.family, part.solver.calibrated_as): calibration}))
         right, unrelated = (sum(getattr(row, key) for row in table) for key in ("is_correct", "is_unrelated"))
         name = f"{part.family}/{part.solver.calibrated_as}"
         print(f"{name}: {len(table)} pairs, {right} right, {unrelated} unrelated: {args.output}")
-    write_calibrations(args.output, known)
+    with sole_writer(args.output.with_name(f".{args.output.name}.lock"), str(args.output)):
+        write_calibrations(args.output, known_calibrations(args.output).merged(made))  # another run may have added some
     return 0
+
+
+def known_calibrations(path: Path) -> Calibrations:
+    """Those of a file, none where there is no file.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    from mickey_hloc.confidence import Calibrations, read_calibrations
+
+    return read_calibrations(path) if path.exists() else Calibrations({})

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write depth maps, correspondences, or both.
+    """Write depth maps, correspondences, or both; exit status 1 where images have no depth map.
 
     Raises:
         InputError: a file or an argument that cannot be used.
@@ -68,14 +68,14 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--matches needs --features, the file with the keypoints that were matched.")
     if args.pairs is not None and args.matches is None:
         raise InputError("--pairs says which correspondences to write and needs --matches.")
-    if args.source is not None:
-        _write_depth(args)
+    failed = args.source is not None and _write_depth(args)
     if args.matches is not None:
         _write_correspondences(args)
-    return 0
+    return int(failed)
 
 
-def _write_depth(args: argparse.Namespace) -> None:
+def _write_depth(args: argparse.Namespace) -> bool:
+    """Whether images have no depth map."""
     from mickey_hloc.depth.export import export_depth, photos
     from mickey_hloc.depth.png import PngDepth
     from mickey_hloc.io.text import read_rows
@@ -90,6 +90,11 @@ def _write_depth(args: argparse.Namespace) -> None:
     result = export_depth(source, args.images, names, args.name, args.output, args.overwrite)
     print(f"{result.written} depth maps written, {result.skipped} were there already", end="")
     print(f"; {result.known:.1%} of their pixels have a depth" if result.written else "")
+    for name, reason in list(result.failed.items())[:3]:
+        print(f"  no depth map: {name}: {reason}")
+    if len(result.failed) > 3:
+        print(f"  and {len(result.failed) - 3} more without one")
+    return bool(result.failed)
 
 
 def _make_source(args: argparse.Namespace) -> DepthSource:

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     hold_options(args.out, args.seed, options)
     render = partial(export_scene, args.out / "train", seed=args.seed, options=options)
     (args.out / "train").mkdir(exist_ok=True)
-    with multiprocessing.get_context("spawn").Pool(args.jobs, initializer=_one_thread) as pool:
+    with multiprocessing.get_context("spawn").Pool(args.jobs, initializer=_begin) as pool:
         numbers = range(args.first, args.first + args.rooms)
         made = sum(tqdm(pool.imap_unordered(partial(_call, render), numbers), total=args.rooms, unit="room"))
         pool.close()
@@ -79,8 +79,11 @@ def _call(render: partial[bool], number: int) -> bool:
     return render(number=number)
 
 
-def _one_thread() -> None:
+def _begin() -> None:
     """The processes share the cores; threads in each would only get in each other's way."""
     import cv2
 
+    from mickey_hloc.io.signals import begin_worker
+
+    begin_worker()
     cv2.setNumThreads(1)

@@ -91,10 +91,19 @@ def chosen_matching(args: argparse.Namespace) -> Method:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0, or 1 where there is no model."""
-    from mickey_hloc.hloc_plugin import import_step, register
-    from mickey_hloc.hloc_plugin.steps import check_shared_cameras, extract, find_images, make_pairs, match, method_name
+    from mickey_hloc.io.locks import sole_writer
 
     check_report(args.report)
+    with sole_writer(args.output / ".lock", str(args.output)):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from mickey_hloc.hloc_plugin import import_step, register
+    from mickey_hloc.hloc_plugin.steps import check_shared_cameras, extract, find_images, make_pairs, match, method_name
+    from mickey_hloc.io.colmap import check_written
+    from mickey_hloc.io.files import atomic_folder
+
     hloc = register(args.hloc)
     import_step(hloc, "reconstruction")  # a package that it lacks shows here
     camera_options = _camera_options(args)
@@ -115,7 +124,10 @@ def run(args: argparse.Namespace) -> int:
     features, matches = match(hloc, matching, pairs, args.images, args.output, features)
 
     sfm_dir = args.output / f"sfm-{method_name(extractor, matching)}-{pairs.stem}"
-    model = _map(hloc, args, names, sfm_dir, pairs, features, matches, camera_options)
+    with atomic_folder(sfm_dir) as made:
+        model = _map(hloc, args, names, made, pairs, features, matches, camera_options)
+        if model is not None:
+            check_written(model, made)
     status = report(model, len(names), sfm_dir)
     if args.report is not None:
         from mickey_hloc.cli.model_page import write_sfm_page
@@ -147,9 +159,8 @@ def _map(
     import pycolmap
 
     from mickey_hloc.hloc_plugin.global_mapper import reconstruct_globally
-    from mickey_hloc.hloc_plugin.steps import empty_model_dir, reconstruct
+    from mickey_hloc.hloc_plugin.steps import reconstruct
 
-    empty_model_dir(sfm_dir)
     mode = pycolmap.CameraMode.__members__[args.camera_mode]
     if args.mapper == "global":
         return reconstruct_globally(

@@ -58,6 +58,10 @@ def terminable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    with _sigterm_waits():
+        from mickey_hloc.io.signals import on_sigterm
+
+        before = on_sigterm(signal.SIG_DFL)
     process = os.getpid()
 
     def end(number: int, _: object) -> None:
@@ -72,10 +76,24 @@ def terminable() -> Iterator[None]:
             os._exit(TERMINATED if isinstance(told.exc_value, Terminated) else 128 + signal.SIGINT)
         hook(told)
 
-    before, hook = signal.signal(signal.SIGTERM, end), sys.unraisablehook
+    hook = sys.unraisablehook
     sys.unraisablehook = unraisable
+    on_sigterm(end)
     try:
         yield
     finally:
         sys.unraisablehook = hook
-        signal.signal(signal.SIGTERM, before)
+        on_sigterm(before)
+
+
+@contextmanager
+def _sigterm_waits() -> Iterator[None]:
+    """SIGTERM arrives after the block, in which nobody handles it as we do."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

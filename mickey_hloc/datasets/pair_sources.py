@@ -14,6 +14,7 @@ from mickey_hloc.datasets.fitting import Size
 from mickey_hloc.datasets.pairs import Draw, PairAugmentation, PairDataset, PairTable
 from mickey_hloc.depth import get_depth_source
 from mickey_hloc.errors import InputError, PartError
+from mickey_hloc.io.images import ExifTurn
 from mickey_hloc.registry import CheckedOptions, Registry, UnknownNameError, make_options, tables
 from mickey_hloc.registry.users_code import users_code
 
@@ -68,9 +69,11 @@ class TableSource(PairSource):
 
     Attributes:
         judge: depth source of those maps that judge depth in validation, e.g. "png:sensor"; never used to train.
+        exif_turn: photos that their EXIF orientation turns: "refuse" them, or "ignore" it and use the stored pixels.
     """
 
     judge: str | None = field(default=None, kw_only=True)
+    exif_turn: ExifTurn = field(default="refuse", kw_only=True)
 
     @abstractmethod
     def table(self) -> PairTable:
@@ -83,7 +86,7 @@ class TableSource(PairSource):
                 f"{type(self).__name__}.table returned {type(table).__name__}, but must return a PairTable."
             )
         judge = get_depth_source(self.judge, image_dir=table.root) if self.judge else None
-        return PairDataset(table, size_wh, augmentation, judge)
+        return PairDataset(table, size_wh, augmentation, judge, self.exif_turn)
 
 
 PAIR_SOURCES: Registry[PairSource] = Registry(PairSource.kind, PairSource, tables.PAIR_SOURCES)

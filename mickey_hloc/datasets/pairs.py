@@ -15,7 +15,7 @@ from mickey_hloc.datasets.fitting import Size, fit_image, fit_intrinsics
 from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import relative_motion
-from mickey_hloc.io.images import read_image
+from mickey_hloc.io.images import ExifTurn, read_image
 from mickey_hloc.io.intrinsics import Intrinsics
 from mickey_hloc.rooms.augment import AugmentOptions, augment
 
@@ -124,6 +124,7 @@ class PairDataset(Dataset[dict[str, Any]]):
         size_wh: (width, height) of all images; each is resized to cover it and cut.
         augmentation: None = the images as they are.
         judge: a depth source with dense maps.
+        exif_turn: what happens to photos that their EXIF orientation turns, see ``read_image``.
     """
 
     def __init__(
@@ -132,8 +133,9 @@ class PairDataset(Dataset[dict[str, Any]]):
         size_wh: Size,
         augmentation: PairAugmentation | None = None,
         judge: DepthSource | None = None,
+        exif_turn: ExifTurn = "refuse",
     ) -> None:
-        self.table, self.size_wh, self.judge = table, size_wh, judge
+        self.table, self.size_wh, self.judge, self.exif_turn = table, size_wh, judge, exif_turn
         self.augmentation = augmentation or PairAugmentation()
 
     def __len__(self) -> int:
@@ -175,7 +177,7 @@ class PairDataset(Dataset[dict[str, Any]]):
         """(3, H, W) float32 in [0, 1]."""
         camera = self.table.intrinsics[image]
         path = self.table.root / self.table.names[image]
-        pixels = read_image(path, "ignore")
+        pixels = read_image(path, self.exif_turn)
         camera.check_size(pixels.shape[1], pixels.shape[0], path, "this data set")
         pixels = np.ascontiguousarray(fit_image(pixels, self.size_wh))
         if self.augmentation.photometric is not None and version > 0:

@@ -6,7 +6,6 @@ A training run that takes its pairs from there spends its time on learning, not 
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ import pycolmap
 from mickey_hloc.datasets.mapfree import frame_path
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import relative_motion
-from mickey_hloc.io.files import atomic_path
+from mickey_hloc.io.files import atomic_folder, atomic_path
 from mickey_hloc.io.poses import write_absolute_poses
 from mickey_hloc.rooms.cameras import PairOptions, covisible, draw_intrinsics, preview
 from mickey_hloc.rooms.rendering import render
@@ -104,25 +103,32 @@ def export_scene(folder: Path, number: int, seed: int, options: ExportOptions) -
         return False
     rng = np.random.default_rng([seed, number, 3])
     room, places = _draw_scene(rng, options)
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        with atomic_folder(target) as temporary:
+            _write_scene(temporary, room, places, options)
+    except OSError:
+        if not target.is_dir():
+            raise
+        return False  # another process made it meanwhile
+    return True
+
+
+def _write_scene(folder: Path, room: Room, places: list[list[View]], options: ExportOptions) -> None:
     intrinsics, poses = ["# frame_path fx fy cx cy frame_width frame_height"], {}
     for sequence, views in enumerate(places):
-        (temporary / f"seq{sequence}").mkdir(parents=True)
+        (folder / f"seq{sequence}").mkdir()
         for frame, view in enumerate(views):
             name = frame_path(sequence, frame)
             image = render(room, view.K, options.size_wh, view.cam_from_world, options.views.supersample).image
             flags = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-            (temporary / name).write_bytes(cv2.imencode(".jpg", image[..., ::-1], flags)[1].tobytes())
+            (folder / name).write_bytes(cv2.imencode(".jpg", image[..., ::-1], flags)[1].tobytes())
             focal = " ".join(f"{view.K[i, j]:.6f}" for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
             intrinsics.append(f"{name} {focal} {options.size_wh[0]} {options.size_wh[1]}")
             poses[name] = pycolmap.Rigid3d(view.cam_from_world)
-    (temporary / "intrinsics.txt").write_text("\n".join(intrinsics) + "\n")
-    write_absolute_poses(temporary / "poses.txt", poses)
+    (folder / "intrinsics.txt").write_text("\n".join(intrinsics) + "\n")
+    write_absolute_poses(folder / "poses.txt", poses)
     frames, overlaps = _overlaps(places)
-    np.savez(temporary / "overlaps.npz", idxs=frames, overlaps=overlaps)
-    temporary.rename(target)
-    return True
+    np.savez(folder / "overlaps.npz", idxs=frames, overlaps=overlaps)
 
 
 def _draw_scene(rng: np.random.Generator, options: ExportOptions) -> tuple[Room, list[list[View]]]:

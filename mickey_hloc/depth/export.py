@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +22,18 @@ MAX_MILLIMETRES = 65534  # the largest 16-bit number that is not taken for "no m
 
 @dataclass(frozen=True)
 class DepthExport:
-    """Attributes: written, skipped: number of files. known: share of pixels with a depth in the files written."""
+    """What was written.
+
+    Attributes:
+        written, skipped: number of files.
+        known: share of pixels with a depth in the files written.
+        failed: images without a depth map, and why.
+    """
 
     written: int
     skipped: int
     known: float
+    failed: Mapping[str, str]
 
 
 def export_depth(
@@ -50,21 +57,28 @@ def export_depth(
         overwrite: write also what exists.
 
     Raises:
-        InputError: the source has no depth map for an image, or a name leads out of the folder.
+        InputError: the source has no depth map for any image, or a name leads out of the folder.
     """
     written, skipped, known = 0, 0, 0.0
+    failed: dict[str, str] = {}
     for name in tqdm(list(names), desc="depth maps", unit="image", disable=not progress):
         image_path(image_dir, name)  # refuses a name that leads out
         path = depth_paths((out_dir or image_dir) / name, suffix)[0]
         if path.exists() and not overwrite:
             skipped += 1
             continue
-        depth_map = source.depth_map(name)
-        if depth_map is None:
-            raise InputError(f"This depth source has no dense depth map for image '{name}'; give the image folder.")
+        try:
+            depth_map = source.depth_map(name)
+            if depth_map is None:
+                raise InputError(f"This depth source has no dense depth map for image '{name}'; give the image folder.")
+        except InputError as error:  # costs this image only
+            failed[name] = str(error)
+            continue
         known += write_depth_png(path, depth_map)
         written += 1
-    return DepthExport(written, skipped, known / max(1, written))
+    if failed and not written + skipped:
+        raise InputError(next(iter(failed.values())))
+    return DepthExport(written, skipped, known / max(1, written), failed)
 
 
 def write_depth_png(path: Path, depth_map: Tensor) -> float:

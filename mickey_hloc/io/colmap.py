@@ -61,6 +61,26 @@ def read_colmap_model(folder: Path) -> pycolmap.Reconstruction:
         raise InputError(f"The COLMAP model {model} cannot be read ({reason}).") from error
 
 
+def check_written(model: pycolmap.Reconstruction, folder: Path) -> None:
+    """Refuse a model of which the disk did not take everything: COLMAP writes without looking whether it does.
+
+    Raises:
+        InputError: what lies in the folder is not the whole model.
+    """
+    is_whole = all(path.read_bytes().endswith(b"\n") for path in folder.glob("*.txt"))
+    if is_whole:
+        try:
+            is_whole = _counts(read_colmap_model(folder)) == _counts(model)
+        except InputError:
+            is_whole = False
+    if not is_whole:
+        raise InputError(f"The disk of {folder} is full: the model is not whole; make room and run the same again.")
+
+
+def _counts(model: pycolmap.Reconstruction) -> tuple[int, ...]:
+    return model.num_cameras(), model.num_images(), model.num_points3D(), model.compute_num_observations()
+
+
 @contextmanager
 def _readable(model: Path) -> Iterator[Path]:
     """The folder, or a copy of it where its texts begin with a byte-order mark, which COLMAP does not read."""

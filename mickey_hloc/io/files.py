@@ -4,7 +4,8 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mickey_hloc.errors import InputError
@@ -22,6 +23,36 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside ``path`` that takes its place when the block ends well and is removed when it does not.
+
+    Where a run was killed between taking the old folder away and putting the new one there, the old one comes back.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_path(path)
+    _bring_back(path, _of_ended_runs(path, "old"))
+    temporary.mkdir()
+    before = temporary.with_suffix(".old")
+    try:
+        yield temporary
+        if path.exists():
+            path.rename(before)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        _bring_back(path, [before])
+
+
+def _bring_back(path: Path, put_aside: Iterable[Path]) -> None:
+    """What was put aside: the folder again where nothing took its place, else to be removed."""
+    for aside in put_aside:
+        if path.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        elif aside.exists():
+            aside.rename(path)
 
 
 def check_writable(path: Path, is_file: bool) -> None:
@@ -51,13 +82,23 @@ def check_writable(path: Path, is_file: bool) -> None:
 
 def temporary_path(path: Path) -> Path:
     """The name under which this process writes a file until it is whole; those of killed processes are removed."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.tmp")
-    with contextlib.suppress(OSError):  # a folder that cannot be listed may still be written to
-        for sibling in list(os.scandir(path.parent)):
-            found = pattern.fullmatch(sibling.name)
-            if found and not _runs(int(found[1])):
-                Path(sibling.path).unlink(missing_ok=True)
+    for leftover in _of_ended_runs(path, "tmp"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _of_ended_runs(path: Path, end: str) -> list[Path]:
+    """``.<name>.<process>.<end>`` beside a path, of processes that are no more."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.{end}")
+    try:
+        siblings = list(os.scandir(path.parent))
+    except OSError:  # a folder that cannot be listed may still be written to
+        return []
+    found = [(pattern.fullmatch(sibling.name), Path(sibling.path)) for sibling in siblings]
+    return [sibling for match, sibling in found if match and not _runs(int(match[1]))]
 
 
 def _runs(process: int) -> bool:

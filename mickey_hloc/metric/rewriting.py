@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +11,7 @@ import numpy as np
 import pycolmap
 
 from mickey_hloc.errors import InputError
-from mickey_hloc.io.colmap import PLACES, find_colmap_model, has_binary
+from mickey_hloc.io.colmap import PLACES, check_written, find_colmap_model, has_binary
 
 REPORT = "scale.json"  # beside the files of a model in metres
 
@@ -76,26 +72,6 @@ def check_output(output: Path, inputs: Path, overwrite: bool = False) -> None:
         raise InputError(f"{output} exists and is not empty; {advice}.")
 
 
-@contextlib.contextmanager
-def output_folder(output: Path) -> Iterator[Path]:
-    """A folder to fill; it takes the place of ``output`` when the block ends well and is removed when it does not."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        yield temporary
-        if output.exists():
-            before = output.with_name(f".{output.name}.{os.getpid()}.old")
-            output.rename(before)
-            temporary.rename(output)
-            shutil.rmtree(before)
-        else:
-            temporary.rename(output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def read_report(folder: Path) -> dict[str, Any] | None:
     """``scale.json`` beside a model; None where there is none, and the model's unit is not known.
 
@@ -116,9 +92,14 @@ def read_report(folder: Path) -> dict[str, Any] | None:
 
 
 def write_model(model: pycolmap.Reconstruction, folder: Path, like: Path) -> None:
-    """Write a model into an existing or new folder, as text where the model ``like`` is text."""
+    """Write a model into an existing or new folder, as text where the model ``like`` is text.
+
+    Raises:
+        InputError: the disk is full.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if has_binary(like):
         model.write(str(folder))
     else:
         model.write_text(str(folder))
+    check_written(model, folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -125,9 +126,17 @@ class FeatureCache:
             for path, dtype, shape in ((place, np.float16, self.shape), (marks, np.bool_, self.shape[:1])):
                 with atomic_path(path) as temporary:
                     np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape).flush()
+                    _reserve(temporary)
             with atomic_path(self.folder / "about.json") as temporary:
                 temporary.write_text(json.dumps(self.about, indent=1), encoding="utf-8")
         return np.lib.format.open_memmap(place, mode="r+"), np.lib.format.open_memmap(marks, mode="r+")
+
+
+def _reserve(path: Path) -> None:
+    """Take the whole of a sparse file's room now: a disk that is full later ends a process that maps it (SIGBUS)."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 class _Images(Dataset[Tensor]):
@@ -175,7 +184,7 @@ class CachedPairDataset(PairDataset):
     """
 
     def __init__(self, dataset: PairDataset, cache: FeatureCache, with_images: bool = False) -> None:
-        super().__init__(dataset.table, dataset.size_wh, dataset.augmentation, dataset.judge)
+        super().__init__(dataset.table, dataset.size_wh, dataset.augmentation, dataset.judge, dataset.exif_turn)
         self.cache, self.with_images = cache, with_images
 
     def view(self, image: int, mirrored: bool, version: int) -> dict[str, Tensor]:

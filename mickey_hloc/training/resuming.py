@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from mickey_hloc.errors import WeightsError
-from mickey_hloc.io.locks import file_lock
+from mickey_hloc.io.files import atomic_path
+from mickey_hloc.io.locks import sole_writer
 from mickey_hloc.weights.published import listed
 from mickey_hloc.weights.state_file import load_state_file
 
@@ -61,9 +66,22 @@ def sole_training(folder: Path) -> Iterator[None]:
     if getattr(rank_zero_only, "rank", 0):
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / ".lock"
-    with ExitStack() as stack:
-        stack.enter_context(file_lock(lock, f"the run {folder}"))
-        stack.callback(lock.unlink, missing_ok=True)
+    with sole_writer(folder / ".lock", f"the run {folder}"):
         yield
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints that appear whole or not at all, in place of the one before.
+
+    Lightning's own way copies them from the disk of temporary files: a kill or a full disk in the middle of the copy
+    leaves a run that cannot go on.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a file."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)  # on a full disk torch's writer ends with another error than the disk's
+        with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())

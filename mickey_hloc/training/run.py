@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import signal
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +19,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import atomic_path
-from mickey_hloc.io.text import read_text
 from mickey_hloc.model.mickey import MicKey
 from mickey_hloc.registry import make_options
 from mickey_hloc.training.callbacks import make_callbacks
+from mickey_hloc.training.config import read_config
 from mickey_hloc.training.curves import draw_curves
 from mickey_hloc.training.data import PairData
 from mickey_hloc.training.encoder_start import start_from_encoder
@@ -27,7 +30,7 @@ from mickey_hloc.training.export import export, suitable_solver
 from mickey_hloc.training.initial_weights import load_encoder, load_heads
 from mickey_hloc.training.lightning import PoseTraining
 from mickey_hloc.training.options import TrainConfig
-from mickey_hloc.training.resuming import sole_training, vet_checkpoint
+from mickey_hloc.training.resuming import WholeCheckpoints, sole_training, vet_checkpoint
 
 # What may change between a start and a resume: it does not change what is learned.
 _FREE = ("output", "validation", "data.workers", "data.cache", "data.val")
@@ -80,7 +83,7 @@ def _train(config: TrainConfig, values: Mapping[str, Any], folder: Path) -> RunR
     trainer = make_trainer(config, folder)
     if last.is_file():
         vet_checkpoint(last, task.state_dict())
-    trainer.fit(task, datamodule=data, ckpt_path=str(last) if last.is_file() else None)
+    _fit(trainer, task, data, last if last.is_file() else None)
     figures = {k.removeprefix("val/"): float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
     exported = folder / "model.safetensors"
     if trainer.is_global_zero and not trainer.interrupted:
@@ -90,6 +93,31 @@ def _train(config: TrainConfig, values: Mapping[str, Any], folder: Path) -> RunR
         export(model, exported, config.export_pool)
         draw_curves(folder / "tensorboard", folder / "curves.png")
     return RunResult(folder, exported, figures)
+
+
+def _fit(trainer: lightning.Trainer, task: PoseTraining, data: PairData, last: Path | None) -> None:
+    """Train, from a checkpoint where there is one; Ctrl+C ends it as it ends every other command."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=None if last is None else str(last))
+    except SystemExit as error:  # what Lightning makes of it
+        if trainer.interrupted:
+            raise KeyboardInterrupt from error
+        raise
+    except InputError as error:
+        message = _in_worker(str(error))
+        if message == str(error):
+            raise
+        raise InputError(message) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)  # Lightning ignores it from then on
+
+
+def _in_worker(message: str) -> str:
+    """The message of an error; of one in a worker of a DataLoader, without the traceback that torch puts in front."""
+    found = re.match(r"Caught \w+ in DataLoader worker process.*\n[\w.]+: (.*)\s*$", message, re.DOTALL)
+    return found[1].rstrip() if found else message
 
 
 def build_model(config: TrainConfig) -> MicKey:
@@ -136,6 +164,7 @@ def make_trainer(config: TrainConfig, folder: Path, **changes: Any) -> lightning
         "default_root_dir": folder,
         "logger": TensorBoardLogger(folder, name="", version="tensorboard"),
         "callbacks": make_callbacks(config, folder / "checkpoints"),
+        "plugins": WholeCheckpoints(),
         "enable_progress_bar": sys.stderr.isatty(),
     }
     try:
@@ -149,7 +178,7 @@ def make_trainer(config: TrainConfig, folder: Path, **changes: Any) -> lightning
 def _hold_config(path: Path, values: Mapping[str, Any], resumes: bool) -> None:
     """Keep the configuration beside the run, and refuse to go on with another one."""
     if resumes and path.is_file():
-        before = yaml.safe_load(read_text(path, "configuration"))
+        before = read_config(path)
         changed = sorted(k for k in _flat(before).items() ^ _flat(values).items() if not _is_free(k[0]))
         if changed:
             keys = ", ".join(sorted({key for key, _ in changed}))
