@@ -130,6 +130,13 @@ def test_wrong_input(tmp_path: Path) -> None:
     table = make_table(tmp_path)
     with pytest.raises(InputError, match="no pairs"):
         PairTable(tmp_path, [], [], np.zeros((0, 3, 4)), np.zeros((0, 2)), np.zeros(0), np.zeros(0))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(tmp_path / "frame_1.png") as image:
+        image.save(tmp_path / "frame_1.png", exif=exif)
+    with pytest.raises(InputError, match="EXIF orientation 6"):
+        PairDataset(table, (32, 24))[0]
+    assert PairDataset(table, (32, 24), exif_turn="ignore")[0]["image1"].shape == (3, 24, 32)
     Image.new("RGB", (10, 10)).save(tmp_path / "frame_0.png")
     with pytest.raises(InputError, match="10x10"):
         PairDataset(table, (32, 24))[0]

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,23 @@ def test_signals_at_random_moments_lose_and_double_nothing(tmp_path: Path, sent:
         assert result["left_behind"] == [], step
         assert all(not text or "interrupted" in text for text in result["said"]), step
     assert sum(code != 0 for result in results.values() for code in result["ended"]) >= KILLS
+
+
+@pytest.mark.parametrize(("sent", "status", "said"), [("SIGTERM", 143, ""), ("SIGINT", 130, "interrupted")])
+def test_a_signal_to_a_real_command_and_its_processes_is_quiet(
+    tmp_path: Path, sent: str, status: int, said: str
+) -> None:
+    """Ctrl+C goes to all processes of a terminal; pycolmap, imported late, would answer SIGTERM with a stack trace."""
+    command = [sys.executable, "-m", "mickey_hloc.cli", "rooms", str(tmp_path / "rooms"), "--rooms", "10000"]
+    how = ["--size", "32", "24", "--places", "1", "--views", "2", "--jobs", "2"]
+    with subprocess.Popen([*command, *how], stderr=subprocess.PIPE, text=True, start_new_session=True) as run:
+        deadline = time.monotonic() + 600
+        while not list(tmp_path.glob("rooms/train/s*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        send = os.killpg if sent == "SIGINT" else os.kill
+        send(run.pid, signal.Signals[sent])
+        _, stderr = run.communicate(timeout=600)
+    lines = [line for line in re.split(r"[\r\n]", stderr) if line.strip() and "room" not in line]
+    assert run.returncode == status, stderr
+    assert all(said and said in line for line in lines), stderr
+    assert not (tmp_path / "rooms" / ".lock").exists()

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from support.step_runs import STEPS, Step, content, left_beside, prepare, run_in_child, stored
+from support.step_runs import STEPS, Step, content, left_beside, prepare, run_in_child, same_in_every_run, stored
 
 
 def kill_often(step: Step, name: str, folder: Path, kills: int, draw: random.Random, sent: int) -> dict:
@@ -31,10 +31,10 @@ def kill_often(step: Step, name: str, folder: Path, kills: int, draw: random.Ran
         assert all(whole[key] == value for key, value in found.items()), "an output differs from the undisturbed one"
         done.append(stored(path))
         ended.append(run.status)
-        said.add(run.said)
+        said.update(run.complaints)
     last = run_in_child(step, path)
     assert last.status == 0, last.said
-    same = path.read_bytes() == (folder / "undisturbed" / name).read_bytes()
+    same = same_in_every_run(path) == same_in_every_run(folder / "undisturbed" / name)
     outcome = {"ended": ended, "said": sorted(said), "stored": done, "of": len(whole)}
     return outcome | {"same_bytes": same, "left_behind": left_beside(path)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -21,17 +22,26 @@ from mickey_hloc.depth import sample_depths
 from mickey_hloc.evaluation.submission import Estimate, write_submission
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.features import FeatureFile
-from mickey_hloc.io.poses import read_poses, write_absolute_poses, write_poses
+from mickey_hloc.io.poses import HEADER, read_poses, write_absolute_poses, write_poses
+from support import command_runs
+from support.command_runs import COMMANDS, Command
 from support.posed_scenes import make_scene, write_images
 
 Step = Callable[[Path], object]
-STEPS = ("extract", "match", "depths", "poses", "localize", "submit")
+STEPS = ("extract", "match", "depths", "poses", "localize", "submit", *COMMANDS)
+TIMED = re.compile(r"(^|/)(\.|tensorboard/|colmap\.LOG|curves\.png)")
+LEFTOVER = re.compile(r"(^|/)\.|\.(tmp|parts|journal|old)$")
+# Bars, notes, and what hloc, COLMAP and Lightning say on the way.
+_FIRST_WORDS = r"note: |\[.* hloc |[IW]\d{8} |GPU avail|TPU avail|`Trainer|Loading `|\S* ?Tip: |\d+ queries"
+PROGRESS = re.compile(rf"%\||/s\]|^({_FIRST_WORDS})|^\s*$")
 
 
 def prepare(name: str, folder: Path, size: int) -> tuple[Step, str]:
     """A step on inputs in ``folder``, and the name of its output; ``size`` says how much there is to do."""
     folder.mkdir(parents=True, exist_ok=True)
-    return globals()[f"_{name}"](folder, size)
+    known = {**vars(command_runs), **globals()}
+    made: tuple[Step, str] = known[f"_{name}"](folder, size)
+    return made
 
 
 def _extract(folder: Path, size: int) -> tuple[Step, str]:
@@ -89,6 +99,11 @@ class Ended:
     status: int
     said: str
 
+    @property
+    def complaints(self) -> list[str]:
+        """What it printed besides progress."""
+        return [line for line in re.split(r"[\r\n]", self.said) if not PROGRESS.search(line)]
+
 
 def run_in_child(
     step: Step,
@@ -110,11 +125,12 @@ def run_in_child(
         status = 99  # an exception: a traceback for a user
         try:
             os.dup2(os.open(said, os.O_WRONLY), 2)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             sys.stderr = os.fdopen(2, "w", closefd=False)
             torch.set_num_threads(1)
             if before is not None:
                 before()
-            status = run_command(lambda: int(step(path) is None), "step")
+            status = step(path) if isinstance(step, Command) else run_command(lambda: int(step(path) is None), "step")
             sys.stderr.flush()
         finally:
             if status == 99:
@@ -134,11 +150,33 @@ def run_in_child(
 
 
 def content(path: Path) -> dict:
-    """What an output holds, by image or pair; an unreadable file raises."""
-    if not path.exists():
-        return {}
-    if path.name == "poses.txt":
+    """What an output holds, by image, pair or file; an unreadable file raises."""
+    if path.is_dir():
+        return {f"{inner} {key}": v for inner in _files(path) for key, v in _in_file(path / inner).items()}
+    return _in_file(path) if path.exists() else {}
+
+
+def same_in_every_run(path: Path) -> dict[str, bytes]:
+    """The bytes of an output, file or folder, that do not depend on interruptions: all but logs and what Lightning and
+    COLMAP number by time."""
+    if not path.is_dir():
+        return {path.name: path.read_bytes()}
+    return {inner: (path / inner).read_bytes() for inner in _files(path) if not inner.endswith((".ckpt", ".db"))}
+
+
+def _files(folder: Path) -> list[str]:
+    """Names of the files of an output folder; hidden ones are not the output, and logs tell the time."""
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [name for name in names if not TIMED.search(name)]
+
+
+def _in_file(path: Path) -> dict:
+    if path.name == "poses.txt" and path.read_text().startswith(HEADER):
         return {pair: pose.quaternion_wxyz.tolist() for pair, pose in read_poses(path).items()}
+    if path.suffix == ".ckpt":
+        return {f"epoch {i}": b"" for i in range(torch.load(path, weights_only=True)["epoch"] + 1)}
+    if path.suffix == ".db":
+        return {}
     if path.suffix != ".h5":
         return {"bytes": path.read_bytes()}
     with h5py.File(path) as file:
@@ -146,17 +184,24 @@ def content(path: Path) -> dict:
 
 
 def stored(path: Path) -> int:
-    """How much is safe, in the output and in what lies beside it while it is written."""
-    parts = path.with_name(path.name + ".parts").glob("*.h5")
-    names = set(content(path)).union(*(content(part) for part in parts))
-    journal = path.with_name(path.name + ".journal")
-    lines = journal.read_bytes().splitlines() if journal.exists() else []
-    return len(names) + sum(not line.startswith(b"#") for line in lines)
+    """How much is safe, in the output and in what lies beside it or in it while it is written."""
+    beside = [*path.parent.glob(path.name + ".*"), *(path.rglob("*") if path.is_dir() else ())]
+    names, lines = set(content(path)), 0
+    for found in beside:
+        if found.suffix == ".parts":  # of a file in a folder: named as in the folder
+            prefix = f"{found.relative_to(path).with_suffix('')} " if path.is_dir() else ""
+            names.update(prefix + name for part in found.glob("*.h5") for name in _in_file(part))
+        elif found.suffix == ".journal":
+            lines += sum(not line.startswith(b"#") for line in found.read_bytes().splitlines())
+    return len(names) + lines
 
 
 def left_beside(path: Path) -> list[str]:
-    """What lies in an output's folder besides it."""
-    return sorted(p.name for p in path.parent.iterdir() if p.name != path.name)
+    """What lies in an output's folder besides it, or in the output without belonging to it."""
+    inner = [p.relative_to(path).as_posix() for p in path.rglob("*")] if path.is_dir() else []
+    return sorted(p.name for p in path.parent.iterdir() if p.name != path.name) + sorted(
+        name for name in inner if LEFTOVER.search(name)
+    )
 
 
 SIGKILL, SIGTERM, SIGINT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT

@@ -14,8 +14,8 @@ pytest.importorskip("tensorboard")
 from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.registry import make_options
 from mickey_hloc.training.options import TrainConfig
-from mickey_hloc.training.resuming import sole_training, vet_checkpoint
-from mickey_hloc.training.run import make_trainer
+from mickey_hloc.training.resuming import WholeCheckpoints, sole_training, vet_checkpoint
+from mickey_hloc.training.run import _in_worker, make_trainer
 
 EXPECTED = {"a.weight": torch.zeros(2, 3)}
 WHOLE = {
@@ -112,3 +112,23 @@ def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
         )
         assert "Another process is writing the run" in done.stdout
     assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_checkpoint_appears_whole_or_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    WholeCheckpoints().save_checkpoint({"epoch": 1}, path)
+
+    def full_disk(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        WholeCheckpoints().save_checkpoint({"epoch": 2}, path)
+    assert torch.load(path, weights_only=True) == {"epoch": 1}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_error_of_a_loading_process_is_one_sentence() -> None:
+    told = "Caught InputError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File x\n"
+    assert _in_worker(told + "mickey_hloc.errors.InputError: a.jpg does not exist.\n") == "a.jpg does not exist."
+    assert _in_worker("a.jpg does not exist.") == "a.jpg does not exist."
