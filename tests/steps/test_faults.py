@@ -21,7 +21,7 @@ SHARES = (0.02, 0.2, 0.5, 0.8, 0.97) if LONG else (0.02, 0.6)
 LOCKED = {
     **dict.fromkeys(("extract", "match", "depths"), "{}.parts/lock"),
     **dict.fromkeys(("poses", "calibrate", "scale"), ".{}.lock"),
-    **dict.fromkeys(("train", "rooms", "sfm"), "{}/.lock"),
+    **dict.fromkeys(("train", "sfm"), "{}/.lock"),
 }
 NOBODY = 65534
 

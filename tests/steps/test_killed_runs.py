@@ -54,4 +54,3 @@ def test_a_signal_to_a_real_command_and_its_processes_is_quiet(
     lines = [line for line in re.split(r"[\r\n]", stderr) if line.strip() and "room" not in line]
     assert run.returncode == status, stderr
     assert all(said and said in line for line in lines), stderr
-    assert not (tmp_path / "rooms" / ".lock").exists()
