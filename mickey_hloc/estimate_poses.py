@@ -193,7 +193,7 @@ def solve_again(
     conf: Mapping[str, Any],
     pairs: Sequence[Pair],
     features: Path,
-    intrinsics: Path,
+    intrinsics: Path | Sequence[Path] | Cameras,
     matches: Path | None = None,
     image_dir: Path | None = None,
     features_ref: Path | None = None,

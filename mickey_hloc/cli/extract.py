@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
     extractor = EXTRACTORS.create(args.feature, args.hloc, **options)
     cameras = None if args.intrinsics is None else read_cameras(args.intrinsics)
     if args.focal is not None:
-        names, _ = list_photos(args.images, extractor.preprocessing.globs, args.image_list)
-        cameras = guessed_cameras(args.images, names, args.focal)
+        photos, _ = list_photos(args.images, extractor.preprocessing.globs, args.image_list)
+        cameras = guessed_cameras(args.images, photos, args.focal)
     is_file = args.output.suffix in (".h5", ".hdf5")
     report = extract(
         extractor,

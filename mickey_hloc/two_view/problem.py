@@ -117,8 +117,8 @@ class ProblemBuilder:
             depth_map=None if depth_map is None else depth_map.to(self.device),
         )
         kept = (features.descriptors, features.keypoint_scores) if on_descriptors else (None, None)
-        described = (None if a is None else torch.from_numpy(a).to(self.device) for a in kept)
-        return ViewData(name, view, *described, focal_is_guessed=camera.is_guess)
+        descriptors, scores = (None if a is None else torch.from_numpy(a).to(self.device) for a in kept)
+        return ViewData(name, view, descriptors, scores, camera.is_guess)
 
     def problem(
         self,
