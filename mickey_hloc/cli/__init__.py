@@ -90,7 +90,7 @@ def run_command(run: Callable[[], int], name: str) -> int:
             warnings.showwarning = _note  # type: ignore[assignment]
             return run()
     except MickeyHlocError as error:
-        print(f"{name}: {plain(str(error))}", file=err)
+        print(f"{name}: {_in_one_line(error)}", file=err)
         return 2
     except KeyboardInterrupt:
         print("interrupted; run the same again to go on", file=err)
@@ -103,6 +103,10 @@ def run_command(run: Callable[[], int], name: str) -> int:
     except OSError as error:  # a folder without write permission, a full disk
         print(f"{name}: {plain(_told(error))}", file=err)
         return 2
+
+
+def _in_one_line(error: MickeyHlocError) -> str:
+    return plain(str(error)).strip().replace("\n", "\\n")  # in names of files
 
 
 def _told(error: OSError) -> str:

@@ -30,8 +30,9 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         try:
             value = parse_yaml(text)
         except ValueError as error:
+            told = " ".join(assignment.split())[:80]
             raise InputError(
-                f"The value in '{assignment}' cannot be read; write a number, true, false, a word or a list."
+                f"The value in '{told}' cannot be read ({error}); write a number, true, false, a word or a list."
             ) from error
         inner = values
         for part in path[:-1]:
