@@ -54,7 +54,7 @@ def np_to_torch(x: np.ndarray) -> object:
 def test_a_second_call_makes_only_what_is_missing(rooms: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = files_of(rooms)
     lost = rooms / "train" / "s00001"
-    lost.rename(rooms / "train" / ".s00001.tmp")  # as a kill leaves it
+    lost.rename(rooms / "train" / ".s00001.99999999.tmp")  # as a kill leaves it; no process has that number
     assert main(["rooms", str(rooms), *COMMAND]) == 0
     assert "1 of them new" in capsys.readouterr().out
     assert files_of(rooms) == before
