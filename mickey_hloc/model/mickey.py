@@ -74,7 +74,7 @@ class MicKey(nn.Module):
         self.descriptor_head = DescriptorHead(c, options.descriptor)
         self.matcher = DualSoftmax(options.match_temperature)
         if self.encoder.frozen:
-            self.encoder.requires_grad_(False)
+            self.encoder.requires_grad_(False).eval()  # or its batch normalisation would follow the images that it sees
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike[str], **options: Any) -> MicKey:

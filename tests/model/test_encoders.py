@@ -1,5 +1,7 @@
 """Every encoder keeps the contract: a grid of features, one cell per stride."""
 
+import copy
+
 import pytest
 import torch
 
@@ -69,6 +71,19 @@ def test_a_model_on_every_encoder(name: str) -> None:
     loss.backward()
     with_gradient = [p.grad is not None for p in model.encoder.parameters()]
     assert not any(with_gradient) if model.encoder.frozen else all(with_gradient)
+
+
+@pytest.mark.parametrize("name", [name for name in ENCODERS.names if ENCODERS.get(name).frozen])
+def test_a_frozen_encoder_is_as_published_from_the_beginning(name: str) -> None:
+    """A new module of torch is in training mode, where batch normalisation changes with every image that it sees."""
+    torch.manual_seed(0)
+    model = MicKey(MicKeyOptions.from_dict({"encoder": name, "encoder_options": OPTIONS[name], **HEADS}))
+    before = copy.deepcopy(model.encoder.state_dict())
+    images = torch.rand(2, 3, 96, 128)
+    with torch.no_grad():
+        features = model.encode(images)
+        assert torch.equal(features, model.eval().encode(images))
+    assert all(torch.equal(before[key], value) for key, value in model.encoder.state_dict().items())
 
 
 def test_disk_peaks_are_where_the_heat_is() -> None:
