@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from mickey_hloc import __version__
 from mickey_hloc.cli.help import use_everywhere
 from mickey_hloc.cli.parsing import CommandParser, check_outputs
-from mickey_hloc.cli.terminal import TERMINATED, Terminated, plain, plain_output, terminable
+from mickey_hloc.cli.terminal import TERMINATED, Terminated, plain, plain_output, styled, terminable
 from mickey_hloc.errors import MickeyHlocError
 from mickey_hloc.io.files import NO_ROOM
 
@@ -90,7 +90,7 @@ def run_command(run: Callable[[], int], name: str) -> int:
             warnings.showwarning = _note  # type: ignore[assignment]
             return run()
     except MickeyHlocError as error:
-        print(f"{name}: {_in_one_line(error)}", file=err)
+        print(styled(f"{name}: {_in_one_line(error)}", "bad", err), file=err)
         return 2
     except KeyboardInterrupt:
         print("interrupted; run the same again to go on", file=err)
@@ -101,7 +101,7 @@ def run_command(run: Callable[[], int], name: str) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         return 141
     except OSError as error:  # a folder without write permission, a full disk
-        print(f"{name}: {plain(_told(error))}", file=err)
+        print(styled(f"{name}: {_told(error)}", "bad", err), file=err)
         return 2
 
 

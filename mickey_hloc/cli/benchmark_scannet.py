@@ -15,7 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path_argument(parser, "--pairs", "nameA nameB rotA rotB K_A(9) K_B(9) T_AB(16)", "FILE", required=True)
     path_argument(parser, "--images", "the list's names are relative to it", "DIR", required=True)
     parser.add_argument(
-        "--intrinsics-size", type=parse_size, metavar="WxH", help="what the list's K are for; default: found out"
+        "--intrinsics-size",
+        type=parse_size,
+        metavar="WxH",
+        help="pixels of the images that the list's K are for (default: found out)",
     )
     scene_argument(parser, help="only pairs from folders of these names")
     parser.add_argument("--paper", action="store_true", help="print the rows that the paper reports, too")

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the files a user would have, estimate from them, compare; 1 when there is no pose."""
-    from mickey_hloc.cli.pose_report import pose_as_json, pose_as_text, truth_as_text
+    from mickey_hloc.cli.pose_report import pose_as_json, print_pose, truth_as_text
 
     check_report(args.report)
     if args.feature is None and args.weights is None:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(pose_as_json(result))
     else:
-        print(pose_as_text(result, photos, args.verbose))
+        print_pose(result, photos, args.verbose)
         print(truth_as_text(result.pose, truth))
     save_all(args, estimator, result, photos, truth)
     chosen = {key: getattr(args, key) for key in ("feature", "matcher", "depth", "solver", "weights")}

@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     scannet.add_argument(
         "--poses", nargs="+", required=True, metavar="[LABEL=]FILE", help="poses files, cam1_from_cam0"
     )
-    scannet.add_argument("--intrinsics-size", metavar="WxH", help="what the list's K are for; default: found out")
+    scannet.add_argument(
+        "--intrinsics-size", metavar="WxH", help="pixels of the images that the list's K are for (default: found out)"
+    )
     _common(scannet)
 
     seven = benchmarks.add_parser("sevenscenes", help="absolute poses of queries, results files as hloc writes them")

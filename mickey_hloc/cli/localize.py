@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--queries", type=Path, metavar="FILE", help="names of the queries, where they are among the references too"
     )
     parser.add_argument("--max-references", type=int, metavar="N", help="use a query's first N pairs (default: all)")
-    parser.add_argument("--min-confidence", type=float, default=0.0, metavar="C", help="of a pair (default: 0)")
+    parser.add_argument("--min-confidence", type=float, default=0.0, metavar="PROBABILITY", help="of a pair, 0 to 1")
     parser.add_argument(
         "--max-rotation-deg", type=float, default=10.0, metavar="DEG", help="between agreeing references"
     )

@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_matching_arguments(parser)
     parser.add_argument("--map-pairs", default="exhaustive", help="exhaustive, sequential, a retrieval conf, or a file")
     parser.add_argument("--query-pairs", default="exhaustive", help="exhaustive, a retrieval conf, or a file")
-    parser.add_argument("--num-matched", type=int, default=20, help="with a retrieval conf: how many similar images")
+    parser.add_argument(
+        "--num-matched", type=int, default=20, metavar="N", help="similar images, with a retrieval conf"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -84,7 +84,6 @@ def _measure_pixels(args: argparse.Namespace, model: pycolmap.Reconstruction) ->
 def report(found: Length, relative_std: float | None, as_json: bool) -> None:
     """Print a length; without the scale's uncertainty it is in the unit of the model."""
     low, high = found.interval_95(relative_std or 0.0)
-    unit = "units of the model" if relative_std is None else "m"
     if as_json:
         values: dict[str, Any] = {
             "length": found.length,
@@ -96,9 +95,18 @@ def report(found: Length, relative_std: float | None, as_json: bool) -> None:
         }
         print(json.dumps(values))
         return
-    digits = max(0, min(6, 2 - math.floor(math.log10(max(high - low, 1e-9)))))
-    print(f"{found.length:.{digits}f} {unit}, 95 % between {low:.{digits}f} and {high:.{digits}f}")
-    rests = f", {found.num_points} points" if found.num_points else ""
-    print(f"  by {found.surface}{rests}")
+    print(length_in_words(found, relative_std))
     if relative_std is None:
         print("  no scale.json beside the model: its unit is not known; `mickey-hloc scale` brings it to metres")
+
+
+def length_in_words(found: Length, relative_std: float | None) -> str:
+    """A length with its interval, and what it rests on; without the scale's uncertainty in the unit of the model."""
+    low, high = found.interval_95(relative_std or 0.0)
+    unit = "units of the model" if relative_std is None else "m"
+    digits = max(0, min(6, 2 - math.floor(math.log10(max(high - low, 1e-9)))))
+    rests = f", {found.num_points} points" if found.num_points else ""
+    return (
+        f"{found.length:.{digits}f} {unit}, 95 % between {low:.{digits}f} and {high:.{digits}f}\n"
+        f"  by {found.surface}{rests}"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,34 +16,54 @@ from mickey_hloc.visualization.model_scene import model_scene
 if TYPE_CHECKING:
     from mickey_hloc.scale_reconstruction import ScaledModel
 
+MAX_NAMES = 50  # of images that are not in a model
 
-def write_sfm_page(
-    path: Path, model: pycolmap.Reconstruction | None, num_images: int, image_dir: Path, command: str = ""
-) -> Path:
-    """The page of a reconstruction, whose scale is arbitrary."""
-    if model is None or model.num_reg_images() == 0:
-        statement = f"No model: no two of the {num_images} images have enough matches that agree with one motion."
-        page = Page("Structure from motion", statement, success=False)
-    else:
-        page = Page("Structure from motion", f"{model.num_reg_images()} of {num_images} images are in the model.")
-        page.charts(
-            [("The model in units of its own: its scale is arbitrary.", model_scene(model, image_dir, "units"))], 560
-        )
-        _numbers(page, model)
+
+def write_model_page(path: Path, page: Page, command: str = "") -> Path:
+    """Write ``sfm_page`` or ``scale_page``. Args: command: how it was made."""
     return page.write(path, f"mickey-hloc {__version__}. {command}".strip())
 
 
-def write_scale_page(path: Path, found: ScaledModel, image_dir: Path | None, command: str = "") -> Path:
-    """The page of a model in metres: the scale with its interval, what each image says, what disagrees."""
+def sfm_page(model: pycolmap.Reconstruction | None, names: Sequence[str], image_dir: Path | None) -> Page:
+    """The page of a reconstruction, whose scale is arbitrary.
+
+    Args:
+        names: of the images that it was made from.
+        image_dir: of the images.
+    """
+    if model is None or model.num_reg_images() == 0:
+        statement = f"No model: no two of the {len(names)} images have enough matches that agree with one motion."
+        return Page("Structure from motion", statement, success=False)
+    page = Page("Structure from motion", f"{model.num_reg_images()} of {len(names)} images are in the model.")
+    page.charts(
+        [("The model in units of its own: its scale is arbitrary.", model_scene(model, image_dir, "units"))], 560
+    )
+    _absent(page, model, names)
+    _numbers(page, model)
+    return page
+
+
+def scale_page(found: ScaledModel, image_dir: Path | None, names: Sequence[str] = ()) -> Page:
+    """The page of a model in metres: the scale with its interval, what each image says, what disagrees.
+
+    Args:
+        names: of the images that the model was made from, where they are known.
+    """
     scale, refused = found.scale, found.metric_from_model is None
     low, high = scale.interval_95
-    lines = [f"One unit of the model is {scale.scale:.4g} m, 95 % between {low:.4g} and {high:.4g} m."]
+    lines = [f"{found.model.num_reg_images()} of {len(names)} images are in the model."] if names else []
+    lines += [f"One unit of the model is {scale.scale:.4g} m, 95 % between {low:.4g} and {high:.4g} m."]
     lines += [f"No scale was applied: {scale.weakness}."] if refused else []
     lines += [f"Weak: {scale.weakness}."] if scale.weakness and not refused else []
     lines += [f"Disagreement: {sentence}" for sentence in scale.disagreements]
     page = Page("A model in metres", "\n".join(lines), success=not refused)
-    unit = "units" if refused else "m"
-    page.charts([("Click two points to measure between them.", model_scene(found.model, image_dir, unit))], 560)
+    caption = (
+        "The model in units of its own."
+        if refused
+        else "The model in metres: its cameras with their photos, its points."
+    )
+    page.charts([(caption, model_scene(found.model, image_dir, "units" if refused else "m"))], 560)
+    _absent(page, found.model, names)
     page.heading("What the scale rests on")
     rows = []
     for evidence, residual in zip(scale.evidence, scale.residuals, strict=True):
@@ -57,7 +78,17 @@ def write_scale_page(path: Path, found: ScaledModel, image_dir: Path | None, com
     if found.depth is not None:
         _images(page, found)
     _numbers(page, found.model)
-    return page.write(path, f"mickey-hloc {__version__}. {command}".strip())
+    return page
+
+
+def _absent(page: Page, model: pycolmap.Reconstruction, names: Sequence[str]) -> None:
+    there = {model.images[i].name for i in model.reg_image_ids()}
+    absent = [name for name in names if name not in there]
+    if absent:
+        page.text(
+            f"Not in the model, for too few matches that agree with it: {', '.join(absent[:MAX_NAMES])}"
+            + (f" and {len(absent) - MAX_NAMES} more" if len(absent) > MAX_NAMES else "")
+        )
 
 
 def _images(page: Page, found: ScaledModel) -> None:

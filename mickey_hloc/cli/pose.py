@@ -50,13 +50,16 @@ def add_pose_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Estimate and print; 1 when there is no pose."""
-    from mickey_hloc.cli.pose_report import pose_as_json, pose_as_text
+    from mickey_hloc.cli.pose_report import pose_as_json, print_pose
 
     check_report(args.report)
     photos, image_dir = load_photos((args.reference, args.query), args.intrinsics, args.focal, exif_turn=args.exif)
     estimator = make_estimator(args, image_dir)
     result = estimator.estimate(photos[0], photos[1])
-    print(pose_as_json(result) if args.json else pose_as_text(result, photos, args.verbose))
+    if args.json:
+        print(pose_as_json(result))
+    else:
+        print_pose(result, photos, args.verbose)
     save_all(args, estimator, result, photos)
     return 0 if result.pose.success else 1
 

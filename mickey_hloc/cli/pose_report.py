@@ -8,6 +8,7 @@ import numpy as np
 import pycolmap
 import torch
 
+from mickey_hloc.cli.terminal import say
 from mickey_hloc.confidence import strength
 from mickey_hloc.geometry import camera_centres, pose_errors, rotation_angle_deg
 from mickey_hloc.geometry.relative_pose import RelativePose
@@ -46,6 +47,14 @@ def pose_as_text(result: TwoViewResult, photos: tuple[Photo, Photo], verbose: bo
         *details,
     ]
     return "\n".join(lines)
+
+
+def print_pose(result: TwoViewResult, photos: tuple[Photo, Photo], verbose: bool = False) -> None:
+    """Print ``pose_as_text``, the words in colour where the terminal has any."""
+    words, _, numbers = pose_as_text(result, photos, verbose).partition("\n\n")
+    say(words, "good" if result.pose.success else "bad")
+    if numbers:
+        print(f"\n{numbers}")
 
 
 def pose_statement(pose: RelativePose, names: tuple[str, str], truth: pycolmap.Rigid3d | None = None) -> str:

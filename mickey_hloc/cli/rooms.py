@@ -28,11 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("out", type=Path, metavar="DIR", help="gets train/s00000, train/s00001, ...")
     parser.add_argument("--rooms", type=int, default=1000, metavar="N", help="how many (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="which rooms (default: %(default)s)")
-    parser.add_argument(
-        "--first", type=int, default=0, metavar="N", help="number of the first room of the seed (default: %(default)s)"
-    )
-    parser.add_argument("--size", type=int, nargs=2, default=(320, 240), metavar=("W", "H"), help="of the images")
+    parser.add_argument("--seed", type=int, default=1, metavar="SEED", help="which rooms")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first room of the seed")
+    parser.add_argument("--size", type=int, nargs=2, default=(320, 240), metavar=("W", "H"), help="of the images, px")
     parser.add_argument("--places", type=int, default=2, metavar="N", help="of a room (default: %(default)s)")
     parser.add_argument("--views", type=int, default=4, metavar="N", help="around a place (default: %(default)s)")
     parser.add_argument(

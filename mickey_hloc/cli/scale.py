@@ -115,9 +115,10 @@ def run(args: argparse.Namespace) -> int:
     )
     status = report(found, args.output)
     if args.report is not None:
-        from mickey_hloc.cli.model_page import write_scale_page
+        from mickey_hloc.cli.model_page import scale_page, write_model_page
 
-        print(f"report: {write_scale_page(args.report, found, images, command_line())}", file=sys.stderr)
+        page = write_model_page(args.report, scale_page(found, images), command_line())
+        print(f"report: {page}", file=sys.stderr)
     return status
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
     import pycolmap
 
-    from mickey_hloc.scale_reconstruction import Evidence
+    from mickey_hloc.scale_reconstruction import Evidence, ScaledModel
     from mickey_hloc.two_view.method import Method
+    from mickey_hloc.visualization import Page
 
 CAMERA_MODES = ("AUTO", "PER_FOLDER", "PER_IMAGE", "SINGLE")
 
@@ -42,21 +44,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("images", type=Path, help="folder of the images, or a video")
     add_output(parser, "folder for everything that is made")
-    parser.add_argument("--image-list", type=Path, help="file with a name a line; default: all images in the folder")
-    parser.add_argument("--glob", action="append", help="pattern of image names, e.g. '*.jpg'; may be repeated")
+    parser.add_argument(
+        "--image-list", type=Path, metavar="FILE", help="file with a name a line; default: all images in the folder"
+    )
+    parser.add_argument(
+        "--glob", action="append", metavar="PATTERN", help="pattern of image names, e.g. '*.jpg'; may be repeated"
+    )
     add_matching_arguments(parser)
     parser.add_argument(
         "--pairs",
         help="exhaustive, sequential, a retrieval conf, e.g. netvlad, or a pairs file (default: exhaustive, of a video "
         "sequential)",
     )
-    parser.add_argument("--num-matched", type=int, default=20, help="with a retrieval conf: how many similar images")
-    parser.add_argument("--overlap", type=int, default=10, help="with sequential: how many of the next images")
+    parser.add_argument(
+        "--num-matched", type=int, default=20, metavar="N", help="similar images, with a retrieval conf"
+    )
+    parser.add_argument("--overlap", type=int, default=10, metavar="N", help="of the next images, with sequential")
     parser.add_argument("--camera-mode", default="AUTO", choices=CAMERA_MODES, help="which images share a camera")
     parser.add_argument("--camera-model", help="of COLMAP, e.g. PINHOLE; default: SIMPLE_RADIAL")
-    parser.add_argument("--camera-params", help="its parameters, e.g. 525,525,320,240, kept; default: EXIF, refined")
+    parser.add_argument(
+        "--camera-params", metavar="F,CX,CY,...", help="its parameters, pixels, kept (default: EXIF, refined)"
+    )
     parser.add_argument("--mapper", default="incremental", choices=("incremental", "global"), help="of COLMAP")
-    parser.add_argument("--max-frames", type=int, default=500, help="of a video (default: %(default)s)")
+    parser.add_argument("--max-frames", type=int, default=500, metavar="N", help="of a video")
     parser.add_argument("--metric", action="store_true", help="write the model in metres as well, see `scale`")
     add_evidence(parser)
     add_report(parser)
@@ -89,16 +99,54 @@ def chosen_matching(args: argparse.Namespace) -> Method:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Reconstructed:
+    """What became of the images.
+
+    Attributes:
+        model: without scale; None: there is none.
+        names: of the images that it was made from.
+        image_dir: where they are.
+        scaled: the model in metres, where that was asked for.
+        status: exit status of the command.
+    """
+
+    model: pycolmap.Reconstruction | None
+    names: Sequence[str]
+    image_dir: Path
+    scaled: ScaledModel | None = None
+    status: int = 0
+
+
 def run(args: argparse.Namespace) -> int:
-    """Exit status 0, or 1 where there is no model."""
+    """Exit status 0, or 1 where there is no model, or no scale where one was asked for."""
+    check_report(args.report)
+    found = reconstruct(args)
+    if args.report is not None:
+        from mickey_hloc.cli.model_page import write_model_page
+
+        print(f"report: {write_model_page(args.report, page_of(found), command_line())}", file=sys.stderr)
+    return found.status
+
+
+def page_of(found: Reconstructed) -> Page:
+    """The report: of the model in metres where there is one, else of the model as it is."""
+    from mickey_hloc.cli.model_page import scale_page, sfm_page
+
+    if found.scaled is not None:
+        return scale_page(found.scaled, found.image_dir, found.names)
+    return sfm_page(found.model, found.names, found.image_dir)
+
+
+def reconstruct(args: argparse.Namespace) -> Reconstructed:
+    """From images to the model, which is written; prints what became of them. One at a time writes to an output."""
     from mickey_hloc.io.locks import sole_writer
 
-    check_report(args.report)
     with sole_writer(args.output / ".lock", str(args.output)):
-        return _run(args)
+        return _reconstruct(args)
 
 
-def _run(args: argparse.Namespace) -> int:
+def _reconstruct(args: argparse.Namespace) -> Reconstructed:
     from mickey_hloc.hloc_plugin import import_step, register
     from mickey_hloc.hloc_plugin.steps import check_shared_cameras, extract, find_images, make_pairs, match, method_name
     from mickey_hloc.io.colmap import check_written
@@ -128,21 +176,17 @@ def _run(args: argparse.Namespace) -> int:
         model = _map(hloc, args, names, made, pairs, features, matches, camera_options)
         if model is not None:
             check_written(model, made)
-    status = report(model, len(names), sfm_dir)
-    if args.report is not None:
-        from mickey_hloc.cli.model_page import write_sfm_page
-
-        page = write_sfm_page(args.report, model, len(names), args.images, command_line())
-        print(f"report: {page}", file=sys.stderr)
-    if status or model is None:
-        return status
+    found = Reconstructed(model, names, args.images, status=report(model, len(names), sfm_dir))
+    if found.status or model is None:
+        return found
     _report_focals(model, sfm_dir)
     if evidence is None:
         print("the model has no scale: its unit is arbitrary; --metric or `mickey-hloc scale` brings it to metres")
-        return 0
+        return found
     if evidence.depth is None and has_depth:
         evidence = replace(evidence, depth=f"mickey:{own_depth}")
-    return _scale(evidence, args, sfm_dir)
+    scaled, status = _scale(evidence, args, sfm_dir)
+    return replace(found, scaled=scaled, status=status)
 
 
 def _map(
@@ -226,14 +270,14 @@ def _report_focals(model: pycolmap.Reconstruction, sfm_dir: Path) -> None:
         )
 
 
-def _scale(evidence: Evidence, args: argparse.Namespace, sfm_dir: Path) -> int:
-    """The same model in metres, beside the one without scale."""
+def _scale(evidence: Evidence, args: argparse.Namespace, sfm_dir: Path) -> tuple[ScaledModel, int]:
+    """The same model in metres, beside the one without scale, and the exit status."""
     from mickey_hloc import scale_reconstruction
     from mickey_hloc.cli.scale import report as report_scale
 
     output = sfm_dir.with_name(f"metric-{sfm_dir.name.removeprefix('sfm-')}")
     found = scale_reconstruction.main(sfm_dir, output, evidence, args.images, args.accept, overwrite=True)
-    return report_scale(found, output)
+    return found, report_scale(found, output)
 
 
 def report(model: pycolmap.Reconstruction | None, num_images: int, sfm_dir: Path) -> int:

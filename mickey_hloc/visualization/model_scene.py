@@ -32,9 +32,8 @@ def model_scene(model: pycolmap.Reconstruction, image_dir: Path | None = None, u
     points = _thinned(list(model.points3D.values()), MAX_POINTS)
     positions = np.array([point.xyz for point in points]).reshape(-1, 3)
     colors = np.array([point.color for point in points], dtype=np.uint8).reshape(-1, 3)
-    figure = draw_scene(cameras, [ScenePoints("points", positions, colors, 1.5)], show_legend=len(cameras) <= 12)
-    figure.update_layout(scene={f"{axis}axis": {"title": f"{axis} ({unit})"} for axis in "xyz"})
-    return figure
+    cloud = ScenePoints("points", positions, colors, 1.5)
+    return draw_scene(cameras, [cloud], show_legend=len(cameras) <= 12, axes="xyz", unit=unit)
 
 
 def _camera(model: pycolmap.Reconstruction, image: pycolmap.Image, image_dir: Path | None) -> SceneCamera:

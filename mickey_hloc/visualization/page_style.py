@@ -28,7 +28,7 @@ figure { margin: 1.2rem 0; min-width: 0; } img { max-width: 100%; height: auto; 
 .measure { margin: .3rem 0; font-weight: 500; }
 figcaption { opacity: .8; font-size: .92rem; margin-top: .3rem; }
 summary { cursor: pointer; margin: .8rem 0; } footer { margin-top: 3rem; opacity: .7; font-size: .85rem; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 0 1rem; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(520px, 100%), 1fr)); gap: 0 1rem; }
 """
 
 # Charts take the page's ink, also where the reader changes from light to dark.
@@ -40,13 +40,22 @@ SCRIPT = """
       Plotly.relayout(chart, {'font.color': color});
     });
   }
+  // a narrow window sees a scene from farther away, so that its axes' numbers stay within
+  document.querySelectorAll('.js-plotly-plot').forEach(function (chart) {
+    var scene = chart._fullLayout.scene, narrow = chart.clientHeight / chart.clientWidth;
+    if (!scene || narrow <= 1) { return; }
+    var eye = scene.camera.eye, far = Math.pow(narrow, 0.7);
+    Plotly.relayout(chart, {'scene.camera.eye': {x: far * eye.x, y: far * eye.y, z: far * eye.z}});
+  });
   // two clicks in a scene measure the distance between two points
   document.querySelectorAll('.js-plotly-plot').forEach(function (chart) {
     if (!chart._fullLayout.scene) { return; }
-    var first = null, note = document.createElement('p');
+    var first = null, note = document.createElement('p'), meta = chart.layout.meta;
+    var unit = meta && meta.unit || 'm';
     note.className = 'measure';
     note.textContent = 'Click two points to measure between them.';
-    chart.parentNode.insertBefore(note, chart.nextSibling);
+    var figure = chart.closest('figure');
+    figure.insertBefore(note, figure.querySelector('figcaption'));
     chart.on('plotly_click', function (event) {
       var point = event.points[0];
       if (first === null) {
@@ -54,8 +63,8 @@ SCRIPT = """
         note.textContent = 'Click a second point.';
         return;
       }
-      var metres = Math.hypot(point.x - first.x, point.y - first.y, point.z - first.z);
-      note.textContent = metres.toFixed(3) + ' m between the two points. Click two points to measure again.';
+      var length = Math.hypot(point.x - first.x, point.y - first.y, point.z - first.z);
+      note.textContent = length.toFixed(3) + ' ' + unit + ' between the two points. Click two points to measure again.';
       first = null;
     });
   });

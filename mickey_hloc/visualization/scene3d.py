@@ -13,10 +13,9 @@ import numpy as np
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.visualization.frustum import SceneCamera, camera_size_m, frustum_lines, photo_mesh
 from mickey_hloc.visualization.plotly_parts import CLEAR, COLORS, GRID, plotly_objects
+from mickey_hloc.visualization.scene_view import first_look
 
-# Axes of a camera: x right, y down, z forward. The first look is from behind and above the first camera.
-VIEW = {"up": {"x": 0, "y": -1, "z": 0}, "eye": {"x": -0.4, "y": -0.75, "z": -1.7}}
-AXES = {"xaxis": "x right (m)", "yaxis": "y down (m)", "zaxis": "z forward (m)"}
+AXES = ("x right", "y down", "z forward")  # of a camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +54,18 @@ def draw_scene(
     points: Sequence[ScenePoints],
     title: str = "",
     links: Sequence[SceneLinks] = (),
-    colors_label: str = "photo",
+    colors_label: str = "camera",
     show_legend: bool = True,
+    axes: Sequence[str] = AXES,
+    unit: str = "m",
 ) -> Any:
     """A plotly figure of cameras (as pyramids of their field of view), points and lines, axes in metres.
 
     Args:
         show_legend: False where there are too many cameras to list.
         colors_label: the button that shows the points' own colours, where they have alternatives.
+        axes: what x, y and z are.
+        unit: of all lengths.
 
     Returns:
         A ``plotly.graph_objects.Figure``; a notebook shows it, ``save_scene`` and ``Page.charts`` write it.
@@ -81,13 +84,15 @@ def draw_scene(
         _add_links(figure, lines)
     for i, camera in enumerate(cameras):
         _add_camera(figure, camera, camera.color or COLORS[i % len(COLORS)], size_m)
-    axes = {
-        axis: {"title": text, "showbackground": False, "gridcolor": GRID, "zerolinecolor": GRID, "color": "#808080"}
-        for axis, text in AXES.items()
-    }
+    drawn = [frustum_lines(camera, size_m) for camera in cameras]
+    look = first_look(cameras, np.concatenate([np.zeros((0, 3)), *cloud]), np.concatenate([np.zeros((0, 3)), *drawn]))
+    lines = {"showbackground": False, "gridcolor": GRID, "zerolinecolor": GRID, "color": "#808080"}
+    for axis, text in zip("xyz", axes, strict=True):
+        look[f"{axis}axis"] |= {"title": {"text": f"{text} ({unit})"}, **lines}
     figure.update_layout(
         title={"text": html.escape(title), "font": {"size": 15}},
-        scene={"aspectmode": "data", "camera": VIEW, **axes},
+        scene=look,
+        meta={"unit": unit},
         margin={"l": 0, "r": 0, "b": 0, "t": 36 if title else 0},
         legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"},
         paper_bgcolor=CLEAR,

@@ -12,7 +12,7 @@ from mickey_hloc.geometry import camera_centres, rotation_angle_deg
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.solvers import PoseProblem
 from mickey_hloc.two_view.result import Photo, TwoViewResult
-from mickey_hloc.visualization.canvas import rgb_cube
+from mickey_hloc.visualization.canvas import rgb_cube, robust_limits
 from mickey_hloc.visualization.files import save_image
 from mickey_hloc.visualization.maps import draw_depth_map, draw_score_map
 from mickey_hloc.visualization.matches import draw_matches
@@ -29,7 +29,8 @@ def draw_pictures(
     """Captions and pictures by name: matches, positions, and depth<i> and scores<i> of both images.
 
     Args:
-        depth_maps: (H, W) metres of each image, where its depth is dense; else depth is drawn at the keypoints.
+        depth_maps: (H, W) metres of each image, where its depth is dense; else depth is drawn at the keypoints. Both
+            photos have one scale of colours.
     """
     images, views = (photos[0].image, photos[1].image), (result.problem.view0, result.problem.view1)
     pictures = {"matches": ("Matches, coloured by depth", matches_picture(result.pose, result.problem, images))}
@@ -39,19 +40,20 @@ def draw_pictures(
             "one colour at both ends of a line means that both photos agree"
         )
         pictures["positions"] = (caption, positions_picture(result.pose, result.problem, images))
+    depths = [
+        view.depths.numpy() if depth_map is None else depth_map.numpy()
+        for view, depth_map in zip(views, depth_maps, strict=True)
+    ]
+    limits = robust_limits(np.concatenate([np.where(values > 0, values, np.nan).ravel() for values in depths]))
+    for i, (photo, view, values) in enumerate(zip(photos, views, depths, strict=True)):
+        places = view.keypoints.numpy() if depth_maps[i] is None else None
+        picture = draw_depth_map(photo.image, places, values, limits=limits)
+        pictures[f"depth{i}"] = (f"Depth, {photo.name}", picture)
     for i, (photo, view) in enumerate(zip(photos, views, strict=True)):
-        keypoints, depth_map = view.keypoints.numpy(), depth_maps[i]
-        if depth_map is None:
-            pictures[f"depth{i}"] = (
-                f"Depth, {photo.name}",
-                draw_depth_map(photo.image, keypoints, view.depths.numpy()),
-            )
-        else:
-            pictures[f"depth{i}"] = (f"Depth, {photo.name}", draw_depth_map(photo.image, None, depth_map.numpy()))
         scores = result.features[i].keypoint_scores
         if scores is not None:
             caption = f"Scores of the keypoints, {photo.name}: above 1, this place is better than the mean"
-            pictures[f"scores{i}"] = (caption, draw_score_map(photo.image, keypoints, scores))
+            pictures[f"scores{i}"] = (caption, draw_score_map(photo.image, view.keypoints.numpy(), scores))
     return pictures
 
 

@@ -92,13 +92,11 @@ def _inliers(
     groups = []
     for side, view in enumerate((view0, view1)):
         pixels = view.keypoints.double().cpu().numpy()[chosen[:, side]]
-        own = COLORS[side]
         photo = photos[side]
-        colors: np.ndarray | str = own if photo is None else _colors_at(photo, pixels)
-        others: dict[str, np.ndarray | str] = {"camera": own, "position (RGB)": position_colors[side]}
-        groups.append(
-            ScenePoints(f"inliers by {names[side]}", placed[side], colors, 3.5, True, None if photo is None else others)
-        )
+        others: dict[str, np.ndarray | str] = {"position (RGB)": position_colors[side]}
+        if photo is not None:
+            others = {"photo": _colors_at(photo, pixels), **others}
+        groups.append(ScenePoints(f"inliers by {names[side]}", placed[side], COLORS[side], 3.5, alternatives=others))
     return groups, [SceneLinks("links of inliers", *placed)]
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,22 @@ def test_every_option_says_what_it_is_and_its_default(name: str) -> None:
         assert text, f"{name} {action.option_strings[0]} has no help"
         switch = action.required or action.nargs == 0 or isinstance(action, argparse._HelpAction)
         assert switch or "default" in text, f"{name} {action.option_strings[0]} does not say its default"
+
+
+# What a number is in: the name of an option's value, or the words of its help, say it.
+UNITS = {"N", "PX", "PX[,PX]", "MB", "MP", "DEG", "M", "SHARE", "PROBABILITY", "SEED", "PORT", "METRES", "F,CX,CY,..."}
+WORDS = re.compile(r"\b(px|pixels|metres|degrees|0 to 1)\b")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_number_says_its_unit(name: str) -> None:
+    for action in options(parser_of(name)):
+        values = action.metavar if isinstance(action.metavar, tuple) else (action.metavar,)
+        is_number = action.type in (int, float) or isinstance(action.default, (int, float, tuple))
+        is_measured = is_number or str(action.dest).endswith(("_px", "_size", "_deg", "_m", "focal", "params"))
+        if action.nargs == 0 or not is_measured:
+            continue
+        assert UNITS.intersection(values) or WORDS.search(action.help or ""), f"{name} {action.option_strings[0]}"
 
 
 def test_the_help_on_the_screen_has_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pycolmap
 import pytest
 
-from mickey_hloc.cli.model_page import write_scale_page, write_sfm_page
+from mickey_hloc.cli.model_page import scale_page, sfm_page, write_model_page
 from mickey_hloc.metric.depth_scale import DepthScale, ImageScale
 from mickey_hloc.metric.evidence import MetricScale, ScaleEvidence
 from mickey_hloc.scale_reconstruction import ScaledModel
@@ -48,7 +48,7 @@ def test_the_scale_its_evidence_and_the_images_against_it(model: pycolmap.Recons
     )
     scale = MetricScale(2.0, (1.96, 2.04), (depth,), (0.0,), ("depth and GPS differ",), "")
     found = ScaledModel(scale, DepthScale(depth, images, 0.1), (), model, pycolmap.Sim3d())
-    words = words_of(write_scale_page(tmp_path / "scale.html", found, None))
+    words = words_of(write_model_page(tmp_path / "scale.html", scale_page(found, None)))
     for expected in (
         "One unit of the model is 2 m, 95 % between 1.96 and 2.04 m.",
         "Disagreement: depth and GPS differ",
@@ -59,12 +59,15 @@ def test_the_scale_its_evidence_and_the_images_against_it(model: pycolmap.Recons
     ):
         assert expected in words
     refused = ScaledModel(MetricScale(2.0, (1, 4), (depth,), (0.0,), (), "too few images"), None, (), model, None)
-    page = write_scale_page(tmp_path / "refused.html", refused, None)
+    page = write_model_page(tmp_path / "refused.html", scale_page(refused, None))
     assert "No scale was applied: too few images." in words_of(page)
     assert '<body class="failed">' in page.read_text(encoding="utf-8")
 
 
 def test_a_reconstruction_or_none(model: pycolmap.Reconstruction, tmp_path: Path) -> None:
-    words = words_of(write_sfm_page(tmp_path / "sfm.html", model, 99, tmp_path))
-    assert f"{model.num_reg_images()} of 99 images are in the model." in words
-    assert "No model: no two of the 3 images" in words_of(write_sfm_page(tmp_path / "none.html", None, 3, tmp_path))
+    names = [*(image.name for image in model.images.values()), "lost.jpg"]
+    words = words_of(write_model_page(tmp_path / "sfm.html", sfm_page(model, names, tmp_path)))
+    assert f"{model.num_reg_images()} of {len(names)} images are in the model." in words
+    assert "Not in the model, for too few matches that agree with it: lost.jpg" in words
+    none = write_model_page(tmp_path / "none.html", sfm_page(None, ["a", "b", "c"], tmp_path))
+    assert "No model: no two of the 3 images" in words_of(none)

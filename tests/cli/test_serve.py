@@ -2,19 +2,24 @@
 
 import shutil
 import socket
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
-from support.browser import WAIT_MS, find_browser, open_page
+from support.browser import WAIT_MS, find_browser, open_page, overflow_px
 
 from mickey_hloc.cli import main
-from mickey_hloc.cli.web_page import METHODS, answer, build_page, launch
+from mickey_hloc.cli.web_page import build_page, launch
+from mickey_hloc.cli.web_pose import METHODS, answer
+from mickey_hloc.cli.web_uploads import Limits, upright
 from mickey_hloc.datasets.example import FOLDER, NAMES
+from mickey_hloc.io.images import exif_focal_px, read_image
 
 pytest.importorskip("gradio", reason="gradio is not installed (pip install 'mickey-hloc[web]')")
 pytest.importorskip("plotly", reason="plotly is not installed (pip install 'mickey-hloc[web]')")
-SMALL, SIFT = list(METHODS)[:2]
+SMALL = next(iter(METHODS))
 
 
 @pytest.fixture
@@ -25,7 +30,7 @@ def photos(tmp_path: Path) -> tuple[str, str]:
 
 
 def ask(file0: str | None, file1: str | None, focal: float | None = 517.0, megapixels: int = 50) -> tuple[str, str]:
-    return answer(file0, file1, SMALL, focal, megapixels, None)
+    return answer(file0, file1, SMALL, focal, Limits(megapixels), None)
 
 
 def test_the_pose_of_two_photos_in_words_and_as_a_frame(photos: tuple[str, str]) -> None:
@@ -55,6 +60,31 @@ def test_what_cannot_be_used_is_one_sentence_without_this_machines_folders(
     assert "large.png has 2 megapixels; at most 1 are taken" in ask(photos[0], str(tmp_path / "large.png"), 9.0, 1)[0]
 
 
+def test_a_photo_that_its_exif_data_turn_is_turned(photos: tuple[str, str], tmp_path: Path) -> None:
+    before = Path(photos[1]).read_bytes()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by 90 degrees to the right
+    exif[0x8769] = {0xA405: 29}
+    turned = tmp_path / "turned.jpg"
+    Image.open(photos[1]).transpose(Image.Transpose.ROTATE_90).save(turned, exif=exif, quality=95)
+    upright(turned, Limits())
+    assert read_image(turned).shape == read_image(Path(photos[1])).shape
+    assert exif_focal_px(turned) is not None
+    words, frame = ask(photos[0], str(turned))
+    assert "turned.jpg stands" in words
+    assert frame
+    assert Path(photos[1]).read_bytes() == before  # the upload itself is as it was
+
+
+def test_nothing_is_kept(photos: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    assert ask(*photos)[1]
+    assert not ask(photos[0], photos[1], None)[1]
+    assert not list(place.iterdir())
+
+
 def test_wrong_options_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "0"]) == 2
     assert "--port is between 1 and 65535" in capsys.readouterr().err
@@ -66,30 +96,46 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def fill(tab: Any, photo0: str, photo1: str) -> None:
+    """Both files, the focal length, and a click on the button."""
+    for place, photo in (("#reference", photo0), ("#query", photo1)):
+        tab.locator(f"{place} input[type=file]").set_input_files(photo)
+        tab.locator(place).get_by_text(Path(photo).stem).first.wait_for()
+    tab.locator("#focal input").fill("517")
+    tab.locator("#estimate").click()
+
+
+def words_with(tab: Any, part: str, field: str = "#words") -> str:
+    """What the field says when it says the part."""
+    tab.wait_for_function(
+        "([field, part]) => document.querySelector(field + ' textarea').value.includes(part)", arg=[field, part]
+    )
+    return str(tab.locator(f"{field} textarea").input_value())
+
+
 def test_photos_and_a_text_file_in_the_browser(photos: tuple[str, str], tmp_path: Path) -> None:
     find_browser()
-    port, page = free_port(), build_page(50)
+    port, page = free_port(), build_page(Limits())
     launch(page, "127.0.0.1", port, 25, block=False)
     (tmp_path / "notes.txt").write_text("no photo")
+    address = f"http://127.0.0.1:{port}"
     try:
-        with open_page(f"http://127.0.0.1:{port}") as seen:
+        with open_page(address) as seen:
             tab = seen.page
-            inputs = tab.locator("input[type=file]")
-            inputs.nth(1).wait_for(state="attached")
-            inputs.nth(0).set_input_files(photos[0])
-            tab.get_by_text("reference.jpg").first.wait_for()
-            inputs = tab.locator("input[type=file]")
-            inputs.last.set_input_files(photos[1])
-            tab.get_by_text("query.jpg").first.wait_for()
-            tab.locator("input[type=number]").fill("517")
-            tab.locator("#estimate").click()
-            words = tab.locator("#words textarea")
-            tab.wait_for_function("document.querySelector('#words textarea').value.length > 0", timeout=WAIT_MS)
-            assert "Seen from reference.jpg, query.jpg stands" in words.input_value()
+            fill(tab, photos[0], str(tmp_path / "notes.txt"))
+            assert str(tmp_path) not in words_with(tab, "notes.txt is not an image")
+            assert tab.locator("#report iframe").count() == 0
+            tab.goto(address)
+            fill(tab, *photos)
+            words_with(tab, "Seen from reference.jpg, query.jpg stands")
             frame = tab.frame_locator("#report iframe")
             frame.locator(".gl-container canvas").first.wait_for(timeout=WAIT_MS)
             assert frame.locator("img").count() == 6
-            outside = [url for url in seen.requests if not url.startswith(f"http://127.0.0.1:{port}")]
-            assert not outside
+            chart = frame.locator(".plotly-graph-div").first
+            for x, z in ((0, 0), (3, 4)):
+                chart.evaluate(f"chart => chart.emit('plotly_click', {{points: [{{x: {x}, y: 0, z: {z}}}]}})")
+            assert "5.000 m between the two points" in frame.locator(".measure").inner_text()
+            assert overflow_px(tab) <= 0
+            assert not [url for url in seen.requests if not url.startswith(address)]
     finally:
         page.close()

@@ -1,5 +1,6 @@
 """What a user sees: the word that was meant, outputs checked before the work, names without effect on the terminal."""
 
+import io
 import os
 import signal
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mickey_hloc.cli import main, run_command
-from mickey_hloc.cli.terminal import plain
+from mickey_hloc.cli.terminal import plain, say
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import check_writable, temporary_path
 
@@ -126,3 +127,37 @@ def test_a_folder_or_a_pipe_instead_of_a_photo_is_named(tmp_path: Path, capsys: 
     assert "is a folder; name an image file" in capsys.readouterr().err
     assert main(["pose", str(pipe), str(pipe), "--focal", "500"]) == 2
     assert "is a pipe or device" in capsys.readouterr().err
+
+
+class Screen(io.StringIO):
+    """A terminal that keeps what it shows."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("stream", "variables", "coloured"), [
+    (Screen, {"TERM": "xterm-256color"}, True),
+    (Screen, {"TERM": "dumb"}, False),
+    (Screen, {"TERM": "xterm-256color", "NO_COLOR": "1"}, False),
+    (io.StringIO, {"TERM": "xterm-256color"}, False),
+])  # fmt: skip
+def test_a_terminal_gets_colours_and_a_file_the_words_alone(
+    stream: type[io.StringIO], variables: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    out, err = stream(), stream()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+
+    def work() -> int:
+        say("a pose\x1b[0m of evil\x07.jpg", "good")
+        raise InputError("no such file")
+
+    assert run_command(work, "mickey-hloc pose") == 2
+    words = "a pose\\x1b[0m of evil\\x07.jpg"
+    assert out.getvalue() == (f"\x1b[1;32m{words}\x1b[0m\n" if coloured else f"{words}\n")
+    sentence = "mickey-hloc pose: no such file"
+    assert err.getvalue() == (f"\x1b[1;31m{sentence}\x1b[0m\n" if coloured else f"{sentence}\n")
