@@ -2,6 +2,7 @@
 #   docker run mickey-hloc              make demo
 #   docker run mickey-hloc make test    (downloads what the tests need)
 FROM python:3.11-slim
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends make git && rm -rf /var/lib/apt/lists/*
 WORKDIR /mickey_hloc
 COPY . .

@@ -18,6 +18,7 @@ from mickey_hloc.visualization import Page
 from mickey_hloc.visualization.charts import cumulative_chart, precision_recall_chart, reliability_chart
 
 Draw = Callable[[Sequence[ScoredPair]], Pictures]
+PAPER = "MicKey, CVPR 2024, tables 1 and 2"
 MAX_FAILURES = 200  # named in the page; the poses files name all
 
 
@@ -56,7 +57,8 @@ def write_benchmark_page(path: Path, content: BenchmarkPage) -> Path:
     for note in content.notes:
         page.text(note)
     if content.published:
-        published = [*paper_rows(content.published), *newer_rows(content.published)]
+        of_paper = [{**row, "source": PAPER} for row in paper_rows(content.published)]
+        published = [*of_paper, *newer_rows(content.published)]
         _table(page, "Published", published, [*content.columns, Column("source", "source")])
         page.text(
             "The published figures are of their own data and their own frames: a comparison of size, not of tenths."

@@ -18,7 +18,7 @@ from mickey_hloc.io.files import NO_ROOM
 COMMANDS = {
     "pose": "metric relative pose of two photos",
     "demo": "the pose of two views of a rendered room, beside the truth",
-    "serve": "a page in the browser: drop two photos, see their pose, pictures and 3-D",
+    "serve": "a page in the browser: the pose of two photos, or a model of many, with pictures and 3-D",
     "extract": "images to a features file in hloc's layout, crash-safe",
     "match": "features and pairs to a matches file, crash-safe, with or without hloc",
     "poses": "metric relative poses of image pairs from features, matches and depth",

@@ -99,6 +99,7 @@ def _figure(x: str, y: str) -> Any:
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         xaxis={"title": html.escape(x), **axis},
         yaxis={"title": html.escape(y), **axis},
+        showlegend=True,  # a single line has a name, too
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     )
     return figure

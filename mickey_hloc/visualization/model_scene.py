@@ -14,6 +14,7 @@ from mickey_hloc.visualization.frustum import SceneCamera
 from mickey_hloc.visualization.scene3d import ScenePoints, draw_scene
 
 MAX_POINTS = 20_000
+MAX_LISTED = 6  # cameras in the legend; more would take its picture's place
 MAX_CAMERAS = 60  # more hide each other, and each photo costs 100 kB of the page
 
 
@@ -33,7 +34,7 @@ def model_scene(model: pycolmap.Reconstruction, image_dir: Path | None = None, u
     positions = np.array([point.xyz for point in points]).reshape(-1, 3)
     colors = np.array([point.color for point in points], dtype=np.uint8).reshape(-1, 3)
     cloud = ScenePoints("points", positions, colors, 1.5)
-    return draw_scene(cameras, [cloud], show_legend=len(cameras) <= 12, axes="xyz", unit=unit)
+    return draw_scene(cameras, [cloud], show_legend=len(cameras) <= MAX_LISTED, axes="xyz", unit=unit)
 
 
 def _camera(model: pycolmap.Reconstruction, image: pycolmap.Image, image_dir: Path | None) -> SceneCamera:

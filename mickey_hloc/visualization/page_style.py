@@ -25,6 +25,9 @@ th { font-weight: 600; } .numbers th { font-weight: 500; opacity: .75; padding-l
 .list th:first-child, .list td:first-child { position: sticky; left: 0; background: var(--paper);
   white-space: normal; overflow-wrap: anywhere; min-width: 8rem; max-width: 45vw; padding-left: 0; }
 figure { margin: 1.2rem 0; min-width: 0; } img { max-width: 100%; height: auto; display: block; background: #fff; }
+figure img { cursor: zoom-in; }
+.full { position: fixed; inset: 0; z-index: 9; margin: 0; padding: .5rem; overflow: auto; background: var(--paper); }
+.full img { max-width: none; cursor: zoom-out; }
 .measure { margin: .3rem 0; font-weight: 500; }
 figcaption { opacity: .8; font-size: .92rem; margin-top: .3rem; }
 summary { cursor: pointer; margin: .8rem 0; } footer { margin-top: 3rem; opacity: .7; font-size: .85rem; }
@@ -42,10 +45,16 @@ SCRIPT = """
   }
   // a narrow window sees a scene from farther away, so that its axes' numbers stay within
   document.querySelectorAll('.js-plotly-plot').forEach(function (chart) {
-    var scene = chart._fullLayout.scene, narrow = chart.clientHeight / chart.clientWidth;
-    if (!scene || narrow <= 1) { return; }
-    var eye = scene.camera.eye, far = Math.pow(narrow, 0.7);
+    var scene = chart._fullLayout.scene, meta = chart.layout.meta;
+    if (!scene || !meta || !meta.farther) { return; }
+    var size = chart._fullLayout._size, aspect = size.w / size.h, last = meta.farther[meta.farther.length - 1];
+    var found = meta.farther.find(function (entry) { return entry[0] <= aspect; });
+    var far = found ? found[1] : last[1] * last[0] / aspect, eye = scene.camera.eye;
     Plotly.relayout(chart, {'scene.camera.eye': {x: far * eye.x, y: far * eye.y, z: far * eye.z}});
+  });
+  // a click shows a picture in its own size, so that what is written in it can be read on a phone
+  document.querySelectorAll('figure img').forEach(function (picture) {
+    picture.addEventListener('click', function () { picture.closest('figure').classList.toggle('full'); });
   });
   // two clicks in a scene measure the distance between two points
   document.querySelectorAll('.js-plotly-plot').forEach(function (chart) {

@@ -85,14 +85,15 @@ def draw_scene(
     for i, camera in enumerate(cameras):
         _add_camera(figure, camera, camera.color or COLORS[i % len(COLORS)], size_m)
     drawn = [frustum_lines(camera, size_m) for camera in cameras]
-    look = first_look(cameras, np.concatenate([np.zeros((0, 3)), *cloud]), np.concatenate([np.zeros((0, 3)), *drawn]))
-    lines = {"showbackground": False, "gridcolor": GRID, "zerolinecolor": GRID, "color": "#808080"}
+    none = np.zeros((0, 3))
+    look, farther = first_look(cameras, np.concatenate([none, *cloud]), np.concatenate([none, *drawn]))
+    grid = {"showbackground": False, "gridcolor": GRID, "zerolinecolor": GRID, "color": "#808080"}
     for axis, text in zip("xyz", axes, strict=True):
-        look[f"{axis}axis"] |= {"title": {"text": f"{text} ({unit})"}, **lines}
+        look[f"{axis}axis"] |= {"title": {"text": f"{text} ({unit})"}, **grid}
     figure.update_layout(
         title={"text": html.escape(title), "font": {"size": 15}},
         scene=look,
-        meta={"unit": unit},
+        meta={"unit": unit, "farther": farther},
         margin={"l": 0, "r": 0, "b": 0, "t": 36 if title else 0},
         legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"},
         paper_bgcolor=CLEAR,

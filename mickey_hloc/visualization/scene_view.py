@@ -13,16 +13,23 @@ from mickey_hloc.visualization.frustum import SceneCamera
 _HALF_FOV = math.pi / 8  # of plotly's perspective camera, vertically
 _FILLED = 0.74  # share of the picture's half height that the box may take; axes and their numbers stand around it
 _STEPS = np.array([-0.4, -0.75, -1.7])  # from the middle to the eye: to the left, up, back, in a camera's axes
+ASPECTS = (1.8, 1.4, 1.1, 0.9, 0.75, 0.6)
 _MANY = 200  # points, of which a few far ones must not make the others small
 
 
-def first_look(cameras: Sequence[SceneCamera], points: np.ndarray, drawn: np.ndarray) -> dict[str, Any]:
-    """Plotly's settings of a scene: ranges and proportions of the axes, and where the eye is.
+def first_look(
+    cameras: Sequence[SceneCamera], points: np.ndarray, drawn: np.ndarray
+) -> tuple[dict[str, Any], list[list[float]]]:
+    """Plotly's settings of a scene: ranges and proportions of the axes, and where the eye is in a wide picture.
 
     Args:
         cameras: x right, y down, z forward; how they stand decides what is up.
         points: (N, 3) metres; where there are many, the farthest 2 % do not widen the ranges by much.
         drawn: (M, 3) metres of cameras and whatever else has to be seen whole.
+
+    Returns:
+        The settings, and for pictures of other proportions (width over height, falling) how many times as far the eye
+        has to be.
     """
     low, high = _ranges(points, drawn)
     extents = high - low
@@ -30,16 +37,14 @@ def first_look(cameras: Sequence[SceneCamera], points: np.ndarray, drawn: np.nda
     back = _axes_of(cameras) @ _STEPS
     back /= np.linalg.norm(back)
     up = -_axes_of(cameras)[:, 1]
-    eye = back * _distance(ratio, back, up)
+    distances = [_distance(ratio, back, up, aspect) for aspect in ASPECTS]
+    eye = back * distances[0]
     settings: dict[str, Any] = {
-        f"{axis}axis": {"range": [float(low[i]), float(high[i])], "nticks": 6} for i, axis in enumerate("xyz")
+        f"{axis}axis": {"range": [float(low[i]), float(high[i])], "nticks": 5} for i, axis in enumerate("xyz")
     }
-    return {
-        **settings,
-        "aspectmode": "manual",
-        "aspectratio": _xyz(ratio),
-        "camera": {"up": _xyz(up), "eye": _xyz(eye)},
-    }
+    camera = {"up": _xyz(up), "eye": _xyz(eye)}
+    farther = [[aspect, distance / distances[0]] for aspect, distance in zip(ASPECTS, distances, strict=True)]
+    return {**settings, "aspectmode": "manual", "aspectratio": _xyz(ratio), "camera": camera}, farther
 
 
 def _ranges(points: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,13 +89,13 @@ def _axes_of(cameras: Sequence[SceneCamera]) -> np.ndarray:
     return world_from_cam[0]
 
 
-def _distance(ratio: np.ndarray, back: np.ndarray, up: np.ndarray) -> float:
-    """How far the eye is from the middle of a box of these proportions, so that a square picture holds it."""
+def _distance(ratio: np.ndarray, back: np.ndarray, up: np.ndarray, aspect: float) -> float:
+    """How far the eye is from the middle of a box of these proportions, so that a picture of an aspect holds it."""
     right = np.cross(up, back)
     right /= np.linalg.norm(right)
     above = np.cross(back, right)
     corners = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)]) * ratio
-    wide = np.maximum(np.abs(corners @ right), np.abs(corners @ above))
+    wide = np.maximum(np.abs(corners @ right) / aspect, np.abs(corners @ above))
     return float((corners @ back + wide / (_FILLED * math.tan(_HALF_FOV))).max())
 
 

@@ -2,6 +2,7 @@
 
 import html
 import re
+import time
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ import yaml
 from PIL import Image
 
 from mickey_hloc.benchmark.pair_pictures import chosen_pairs
+from mickey_hloc.benchmark.report import BenchmarkPage, write_benchmark_page
 from mickey_hloc.cli import main
 from mickey_hloc.evaluation.scored_pairs import ScoredPair
-from mickey_hloc.evaluation.tables import newer_rows
+from mickey_hloc.evaluation.tables import MAPFREE_COLUMNS, newer_rows
+from mickey_hloc.rooms import sample_pair
+from mickey_hloc.visualization import draw_matches
 
 pytest.importorskip("plotly")
 SIFT = ["--track", "all", "--feature", "sift", "--matcher", "nn-ratio", "--depth", "png:sensor"]
@@ -67,6 +71,52 @@ def test_best_typical_and_worst_pairs_are_by_error_and_none_is_there_twice():
     few = chosen_pairs(pairs[:4])
     assert sorted(p.pair for group in few.values() for p in group) == sorted(p.pair for p in pairs[:4])
     assert chosen_pairs([]) == {}
+
+
+def test_the_page_of_500_pairs_is_small_and_soon_made(tmp_path):
+    draw = np.random.default_rng(0)
+    errors = np.stack([draw.exponential(scale, 500) for scale in (0.2, 3.0, 60.0)], axis=1).tolist()
+    pairs = [
+        ScoredPair(
+            (f"s{i:05d}/seq0/frame_00000.jpg", f"s{i:05d}/seq1/frame_{i:05d}.jpg"), *errors[i], i / 500, i % 3 > 0
+        )
+        if i % 10
+        else ScoredPair(
+            (f"s{i:05d}/seq0/frame_00000.jpg", f"s{i:05d}/seq1/frame_{i:05d}.jpg"), reason="too few matches"
+        )
+        for i in range(500)
+    ]
+    photo = sample_pair(3, (640, 480)).view0.image
+    ends = draw.uniform(0, 470, (300, 2))
+
+    def pictures(chosen):
+        return [(pair.pair[1], draw_matches(photo, photo, ends, ends, np.arange(300) < 200)) for pair in chosen]
+
+    before = time.process_time()
+    content = BenchmarkPage(
+        "500 pairs",
+        "VCRE below 90 px",
+        MAPFREE_COLUMNS,
+        [{"method": "m", "vcre_auc": 0.5}],
+        {"m": pairs},
+        published="mapfree-test",
+        draw=pictures,
+        vcre_limit_px=90.0,
+    )
+    path = write_benchmark_page(tmp_path / "page.html", content)
+    assert time.process_time() - before < 60
+    assert path.stat().st_size < 15e6
+    words = text_of(path)
+    assert path.read_text(encoding="utf-8").count("<img ") == 9
+    assert "450 estimates of m, best first" in words
+    for chart in (
+        "VCRE (pixels)",
+        "translation error (m)",
+        "rotation error (degrees)",
+        "recall",
+        "confidence is honest",
+    ):
+        assert chart in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,43 @@ def test_two_clicks_in_a_scene_measure_a_distance(report: Path) -> None:
         chart.evaluate(click % (0, 0))
         chart.evaluate(click % (3, 4))
         assert "5.000 m between the two points" in seen.page.locator(".measure").inner_text()
+
+
+def test_a_click_shows_a_picture_in_its_own_size(report: Path) -> None:
+    with open_page(report, 390) as seen:
+        drawn_charts(seen.page)
+        picture = seen.page.locator("figure img").first
+        assert picture.bounding_box()["width"] < 390
+        picture.click()
+        assert picture.bounding_box()["width"] == 1300
+        assert overflow_px(seen.page) <= 0  # it scrolls in a window of its own
+        picture.click(position={"x": 100, "y": 50})
+        assert picture.bounding_box()["width"] < 390
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_a_scene_is_seen_whole(report: Path, width: int) -> None:
+    """The numbers of the axes, which are drawn beside the box, stay within the picture: its margin is empty."""
+    with open_page(report, width) as seen:
+        drawn_charts(seen.page)
+        seen.page.wait_for_timeout(2000)
+        target = report.with_name(f"scene{width}.png")
+        seen.page.locator(".gl-container canvas").first.screenshot(path=target)
+    picture = np.asarray(Image.open(target).convert("L")).astype(int)
+    paper = picture[-3, 3]
+    for margin in (picture[:, :4], picture[:, -4:], picture[-4:]):
+        assert np.abs(margin - paper).max() < 12
+
+
+def test_lengths_are_in_the_unit_of_the_scene(browser: str, tmp_path: Path) -> None:
+    camera = SceneCamera("photo.jpg", K, (80, 60), pycolmap.Rigid3d())
+    page = Page("a model", "without scale")
+    page.charts([("scene", draw_scene([camera], [], axes="xyz", unit="units"))])
+    with open_page(page.write(tmp_path / "model.html")) as seen:
+        drawn_charts(seen.page)
+        chart = seen.page.locator(".plotly-graph-div").first
+        for z in (0, 2):
+            chart.evaluate(f"chart => chart.emit('plotly_click', {{points: [{{x: 0, y: 0, z: {z}}}]}})")
+        assert "2.000 units between the two points" in seen.page.locator(".measure").inner_text()
+        note, caption = (seen.page.locator(name).bounding_box() for name in (".measure", "figcaption"))
+        assert note["y"] + note["height"] <= caption["y"] + 1  # one below the other
