@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 
 from mickey_hloc.cli.vocabulary import add_options
-from mickey_hloc.errors import MissingDependencyError
+from mickey_hloc.errors import InputError, MissingDependencyError
 
 _EPILOG = """\
 examples:
@@ -36,9 +36,15 @@ def run(args: argparse.Namespace) -> int:
     if missing:
         raise MissingDependencyError(f"Training needs {' and '.join(missing)}: pip install 'mickey-hloc[train]'.")
     from mickey_hloc.training.config import read_config
+    from mickey_hloc.training.regression import train_regression
     from mickey_hloc.training.run import train
 
-    result = train(read_config(args.config, [*args.overrides, *args.set]))
+    values = read_config(args.config, [*args.overrides, *args.set])
+    tasks = {"keypoints": train, "regression": train_regression}
+    task = str(values.pop("task", "keypoints"))
+    if task not in tasks:
+        raise InputError(f"task must be one of {', '.join(tasks)}, got '{task}'.")
+    result = tasks[task](values)
     for name, value in sorted(result.figures.items()):
         print(f"{name:24s} {value:.4f}")
     print(f"weights: {result.model}")

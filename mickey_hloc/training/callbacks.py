@@ -10,7 +10,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 
-from mickey_hloc.training.options import TrainConfig
+from mickey_hloc.training.options import RunConfig
 
 LINE_EVERY_S = 60.0
 
@@ -82,7 +82,7 @@ def _figures(trainer: lightning.Trainer, prefix: str) -> str:
     return ", ".join(f"{name} {value:.3g}" for name, value in sorted(found.items())) or "nothing logged yet"
 
 
-def make_callbacks(config: TrainConfig, folder: Path) -> list[Callback]:
+def make_callbacks(config: RunConfig, folder: Path) -> list[Callback]:
     """Those of a run; its checkpoints go to ``folder``."""
     last = ModelCheckpoint(
         folder,

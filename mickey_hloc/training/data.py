@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from mickey_hloc.datasets.pairs import PairAugmentation, PairDataset
 from mickey_hloc.errors import InputError
 from mickey_hloc.model.mickey import MicKey
+from mickey_hloc.model.regression import PoseRegressor
 from mickey_hloc.training.feature_cache import CachedPairDataset, FeatureCache
 from mickey_hloc.training.options import DataOptions
 from mickey_hloc.training.sampler import PairSampler
@@ -27,7 +28,7 @@ class PairData(lightning.LightningDataModule):
         seed: of the draws.
     """
 
-    def __init__(self, options: DataOptions, model: MicKey, seed: int) -> None:
+    def __init__(self, options: DataOptions, model: MicKey | PoseRegressor, seed: int) -> None:
         super().__init__()
         self.options, self.model, self.seed = options, model, seed
         augmentation = PairAugmentation(options.mirror, options.photometric, options.variants)

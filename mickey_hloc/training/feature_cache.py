@@ -25,6 +25,7 @@ from mickey_hloc.datasets.pairs import PairAugmentation, PairDataset
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.model.mickey import MicKey
+from mickey_hloc.model.regression import PoseRegressor
 
 _FLUSH_EVERY = 64  # batches
 
@@ -41,7 +42,7 @@ class FeatureCache:
         InputError: the encoder is trained, so that its features change.
     """
 
-    def __init__(self, folder: Path, model: MicKey, dataset: PairDataset) -> None:
+    def __init__(self, folder: Path, model: MicKey | PoseRegressor, dataset: PairDataset) -> None:
         if not model.encoder.frozen:
             raise InputError("data.cache is for frozen encoders; this one is trained, so leave the cache out.")
         self.model, self.dataset = model, dataset
@@ -152,7 +153,7 @@ class _Images(Dataset[Tensor]):
         return self.cache.image(int(self.rows[index]))
 
 
-def _describe(model: MicKey, dataset: PairDataset) -> dict[str, Any]:
+def _describe(model: MicKey | PoseRegressor, dataset: PairDataset) -> dict[str, Any]:
     """Everything that the features depend on."""
     weights = hashlib.sha256()
     for name, value in sorted(model.encoder.state_dict().items()):

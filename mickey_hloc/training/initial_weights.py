@@ -10,6 +10,7 @@ from torch import Tensor
 from mickey_hloc.errors import InputError, WeightsError
 from mickey_hloc.model.encoder import fold_dinov2_registers
 from mickey_hloc.model.mickey import MicKey
+from mickey_hloc.model.regression import PoseRegressor
 from mickey_hloc.weights.checkpoints import dinov2_name, load_model
 from mickey_hloc.weights.disk import find_disk_weights, read_disk_weights
 from mickey_hloc.weights.named import resolve
@@ -21,7 +22,7 @@ from mickey_hloc.weights.xfeat import find_xfeat_weights, read_xfeat_weights
 _RUN_PREFIX = "model."
 
 
-def load_encoder(model: MicKey, source: str | None) -> None:
+def load_encoder(model: MicKey | PoseRegressor, source: str | None) -> None:
     """Load the weights of a frozen encoder; one that is trained starts as it is.
 
     Args:
@@ -70,7 +71,7 @@ def load_heads(model: MicKey, path: Path) -> None:
     _load(model, other.state_dict(), path, None)
 
 
-def _load(model: MicKey, state: Mapping[str, Tensor], path: Path, partial: str | None) -> None:
+def _load(model: MicKey | PoseRegressor, state: Mapping[str, Tensor], path: Path, partial: str | None) -> None:
     """Load strictly. ``partial`` "encoder.": either only these keys are given, or only these may be missing."""
     own = model.state_dict()
     only_encoder = bool(partial) and all(key.startswith("encoder.") for key in state)

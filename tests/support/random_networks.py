@@ -22,6 +22,15 @@ def loftr() -> Any:
     return LoFTR(pretrained=None, config=config)
 
 
+@lru_cache
+def dedode() -> Any:
+    """kornia's."""
+    from kornia.feature import DeDoDe
+
+    torch.manual_seed(0)
+    return DeDoDe(descriptor_model="B", amp_dtype=torch.float32).eval()
+
+
 def superpoint_config() -> Any:
     """A small one; every pixel can be a keypoint, and a hundred are."""
     from transformers import SuperPointConfig
@@ -78,10 +87,16 @@ def replace_downloads(patch: pytest.MonkeyPatch) -> None:
     import kornia.feature
     import transformers
 
+    def pretrained_dedode(
+        detector_weights: str = "L-C4-v2", descriptor_weights: str = "G-upright", amp_dtype: Any = torch.float16
+    ) -> Any:
+        return dedode()
+
     def matching(name: str, revision: str) -> Any:
         kinds = ("lightglue", "superglue", "efficientloftr")
         return keypoint_matching(next(kind for kind in kinds if kind in name))
 
+    patch.setattr(kornia.feature.DeDoDe, "from_pretrained", staticmethod(pretrained_dedode))
     patch.setattr(kornia.feature, "LoFTR", lambda pretrained: loftr())
     patch.setattr(transformers.AutoModelForKeypointDetection, "from_pretrained", lambda name, revision: superpoint())
     patch.setattr(transformers.AutoModelForKeypointMatching, "from_pretrained", matching)
