@@ -58,9 +58,7 @@ class DedodeExtractor(NetworkExtractor):
     def _describe(self, image: Tensor) -> Mapping[str, Tensor]:
         height, width = image.shape[2:]
         if min(height, width) < _SMALLEST_PX:
-            raise InputError(
-                f"DeDoDe needs images of at least {_SMALLEST_PX} px a side, this one has {width}x{height}."
-            )
+            raise InputError(f"DeDoDe needs images of at least {_SMALLEST_PX} px a side, not {width}x{height} px.")
         count = min(self.options.max_keypoints, height * width)
         keypoints, scores, descriptors = self.model(image, n=count)
         return {

@@ -22,10 +22,11 @@ from mickey_hloc.training.data import PairData
 from mickey_hloc.training.initial_weights import load_encoder
 from mickey_hloc.training.optimizer import learning_rate_factor
 from mickey_hloc.training.options import DataOptions, OptimizerOptions, TrainerOptions, ValidationOptions
-from mickey_hloc.training.resuming import sole_training
-from mickey_hloc.training.run import RunResult, hold_config, make_trainer
+from mickey_hloc.training.resuming import sole_training, vet_checkpoint
+from mickey_hloc.training.run import RunResult, fit, hold_config, make_trainer
 from mickey_hloc.training.validation import PairJudgement, judge_pair, summarise
 from mickey_hloc.weights.regression import save_regression
+from mickey_hloc.weights.state_file import load_state_file
 
 
 @dataclass(frozen=True)
@@ -138,11 +139,17 @@ def train_regression(values: Mapping[str, Any]) -> RunResult:
         load_encoder(model, config.encoder_weights)
         data = PairData(config.data, model, config.seed)
         trainer = make_trainer(config, folder)
-        trainer.fit(RegressionTraining(config, model), data, ckpt_path=str(last) if last.is_file() else None)
+        task = RegressionTraining(config, model)
+        if last.is_file():
+            vet_checkpoint(last, task.state_dict())
+        fit(trainer, task, data, last if last.is_file() else None)
         kept = trainer.callback_metrics.items()
         figures = {key.removeprefix("val/"): float(value) for key, value in kept if key.startswith("val/")}
         exported = folder / "model.safetensors"
         if trainer.is_global_zero and not trainer.interrupted:
+            best = folder / "checkpoints" / "best.ckpt"
+            if config.validation.best is not None and best.is_file():
+                task.load_state_dict(load_state_file(best)["state_dict"])
             save_regression(model, exported)
             draw_curves(folder / "tensorboard", folder / "curves.png")
     return RunResult(folder, exported, figures)

@@ -83,7 +83,7 @@ def _train(config: TrainConfig, values: Mapping[str, Any], folder: Path) -> RunR
     trainer = make_trainer(config, folder)
     if last.is_file():
         vet_checkpoint(last, task.state_dict())
-    _fit(trainer, task, data, last if last.is_file() else None)
+    fit(trainer, task, data, last if last.is_file() else None)
     figures = {k.removeprefix("val/"): float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
     exported = folder / "model.safetensors"
     if trainer.is_global_zero and not trainer.interrupted:
@@ -95,7 +95,7 @@ def _train(config: TrainConfig, values: Mapping[str, Any], folder: Path) -> RunR
     return RunResult(folder, exported, figures)
 
 
-def _fit(trainer: lightning.Trainer, task: PoseTraining, data: PairData, last: Path | None) -> None:
+def fit(trainer: lightning.Trainer, task: lightning.LightningModule, data: PairData, last: Path | None) -> None:
     """Train, from a checkpoint where there is one; Ctrl+C ends it as it ends every other command."""
     before = signal.getsignal(signal.SIGINT)
     try:

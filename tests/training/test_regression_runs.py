@@ -43,7 +43,7 @@ def tiny_config(root: Path, **changes: object) -> dict[str, object]:
         },
         "model": model,
         "optimizer": {"lr": 5e-3},
-        "validation": {"pictures": 0},
+        "validation": {"pictures": 0, "best": "median_translation_m"},
         "trainer": {"max_epochs": 20, "accelerator": "cpu", "devices": 1, "log_every_steps": 1, "threads": 1},
         **changes,
     }
@@ -101,6 +101,8 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     first = load_regression(tmp_path / "runs" / "tiny" / "model.safetensors").state_dict()
     assert run(tmp_path, config) == 0  # nothing is left to do
     again = load_regression(tmp_path / "runs" / "tiny" / "model.safetensors").state_dict()
+    config["optimizer"] = {"lr": 1e-4}
+    assert run(tmp_path, config) == 2  # another run
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
