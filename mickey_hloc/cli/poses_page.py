@@ -86,7 +86,8 @@ def draw_pairs(conf: Mapping[str, Any], inputs: Inputs, pairs: Sequence[Pair]) -
         conf, pairs, features, intrinsics, matches, images, features_ref, device
     ):
         photos = (read_image(images / pair[0], "ignore"), read_image(images / pair[1], "ignore"))
-        drawn.append((f"{pair[1]} against {pair[0]}", matches_picture(pose, problem, photos)))
+        sure = f"confidence {pose.confidence:.2f}" if pose.success else f"refused: {pose.reason}"
+        drawn.append((f"{pair[1]} against {pair[0]}: {sure}", matches_picture(pose, problem, photos)))
     return drawn
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import urllib.error
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from mickey_hloc.features import Extractor
 from mickey_hloc.hloc_plugin.confs import track_conf
 from mickey_hloc.hloc_plugin.host import import_step
 from mickey_hloc.io import pairs_from_sequence
-from mickey_hloc.io.image_batches import Preprocessing, image_sizes, list_images
+from mickey_hloc.io.image_batches import Preprocessing, image_sizes, list_photos
 from mickey_hloc.io.images import ExifTurn, check_not_turned, is_depth_image
 from mickey_hloc.io.matches import check_distinct
 from mickey_hloc.io.pairs import Pair, read_pairs, write_pairs
@@ -36,14 +37,19 @@ def find_images(
     Args:
         image_dir: the folder that names are relative to.
         image_list: a file with a name a line, or the names; what fits ``globs`` where None.
-        globs: patterns of file names.
+        globs: patterns of file names; depth images that fit them are left out, which a warning says.
         exif_turn: what happens to photos that their EXIF orientation turns, see ``read_image``.
 
     Raises:
-        InputError: none, unreadable ones, photos that EXIF turns, depth maps, names with spaces (pairs files separate
-            names by spaces), or two names that differ in "/" and "-" only (matches files store them as one).
+        InputError: none, unreadable ones, photos that EXIF turns, depth maps in a list, names with spaces (pairs files
+            separate names by spaces), or two names that differ in "/" and "-" only (matches files store them as one).
     """
-    names = list_images(image_dir, globs, image_list)
+    names, depth_images = list_photos(image_dir, globs, image_list)
+    if depth_images:
+        warnings.warn(
+            f"left out {len(depth_images)} depth images (one channel of 16 bit or more), e.g. {depth_images[0]}",
+            stacklevel=2,
+        )
     _, unreadable = image_sizes(image_dir, names, num_workers=4)
     if unreadable:
         reasons = "; ".join(list(unreadable.values())[:3])
@@ -53,9 +59,7 @@ def find_images(
             check_not_turned(image_dir / name)
     depth_map = next((name for name in names if is_depth_image(image_dir / name)), None)
     if depth_map is not None:
-        raise InputError(
-            f"{image_dir / depth_map} has 16 bit like a depth map; choose the photos, e.g. by --glob '*.jpg'."
-        )
+        raise InputError(f"{image_dir / depth_map} has 16 bit like a depth map; take it out of the list.")
     for name in names:
         if len(name.split()) != 1:
             raise InputError(f"Image name '{name}' has a space, which hloc's pairs files cannot hold; rename it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -84,6 +85,7 @@ def histogram(values: np.ndarray, label: str, limits: tuple[float, float] = (0.0
     go = plotly_objects()
     counts, edges = np.histogram(values, bins=bins, range=limits)
     figure = _figure(label, "pairs")
+    figure.update_yaxes(dtick=max(1, math.ceil(int(counts.max(initial=0)) / 5)))  # there are no half pairs
     middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
     figure.add_trace(go.Bar(x=middle, y=counts, width=0.92 * width, marker={"color": COLORS[0]}, showlegend=False))
     return figure

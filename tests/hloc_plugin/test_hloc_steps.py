@@ -111,8 +111,10 @@ def test_images_that_hloc_would_trip_over(tmp_path: Path) -> None:
         find_images(tmp_path)
     (tmp_path / "two words.jpg").unlink()
     cv2.imwrite(str(tmp_path / "depth.png"), np.full((30, 40), 1500, np.uint16))
+    with pytest.warns(UserWarning, match=r"left out 1 depth images .* depth\.png"):  # as `extract` does
+        assert find_images(tmp_path) == ["a/b.jpg", "c.png"]
     with pytest.raises(InputError, match=r"depth\.png has 16 bit"):
-        find_images(tmp_path)
+        find_images(tmp_path, ["c.png", "depth.png"])
 
 
 def test_pairs_of_every_kind(host: ModuleType, images: Path, tmp_path: Path) -> None:

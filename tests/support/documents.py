@@ -23,6 +23,11 @@ def code_blocks(text: str, language: str) -> list[str]:
     return [textwrap.dedent(body) for _, found, body in _BLOCK.findall(text) if found == language]
 
 
+def code_in_order(text: str) -> list[tuple[str, str]]:
+    """The language and the text of every fenced block, in the order of the page."""
+    return [(found, textwrap.dedent(body)) for _, found, body in _BLOCK.findall(text)]
+
+
 def inline_code(text: str) -> list[str]:
     """What stands between backticks outside of blocks."""
     return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", _BLOCK.sub("", text))]
