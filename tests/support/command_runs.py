@@ -20,8 +20,12 @@ from support.rendered_scenes import write_view
 from support.room_depth import model_of, names, walk
 from support.tiny_training import tiny_values, write_world
 
-COMMANDS = ("train", "rooms", "benchmark", "sfm", "depth", "calibrate", "scale", "pose_graph")
-HAS_HLOC = importlib.util.find_spec("hloc") is not None
+NEEDS = {"train": ("lightning", "tensorboard"), "sfm": ("hloc",)}
+COMMANDS = tuple(
+    name
+    for name in ("train", "rooms", "benchmark", "sfm", "depth", "calibrate", "scale", "pose_graph")
+    if all(importlib.util.find_spec(package) for package in NEEDS.get(name, ()))
+)
 TRACKED = ("--feature", "sift", "--matcher", "nn-mutual")
 
 
