@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,13 +118,13 @@ def run_in_child(
         sent: a signal that is sent to it after ``after_s``.
         before: called in the child first.
     """
-    handle, said = tempfile.mkstemp(suffix=".stderr")  # not where the output goes: that disk may be full
-    os.close(handle)
+    told, tell = os.pipe()  # no file: the disk may be full, or files may not grow
+    fcntl.fcntl(tell, fcntl.F_SETPIPE_SZ, 1 << 20)
     child = os.fork()
     if child == 0:
         status = 99  # an exception: a traceback for a user
         try:
-            os.dup2(os.open(said, os.O_WRONLY), 2)
+            os.dup2(tell, 2)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             sys.stderr = os.fdopen(2, "w", closefd=False)
             torch.set_num_threads(1)
@@ -144,9 +144,10 @@ def run_in_child(
         os.kill(child, sent)
     _, status = os.waitpid(child, 0)
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
-    text = Path(said).read_text()
-    Path(said).unlink()
-    return Ended(code, text)
+    os.close(tell)
+    os.set_blocking(told, False)  # a process that the child has left behind may still hold the other end
+    with open(told, "rb") as pipe:
+        return Ended(code, (pipe.read() or b"").decode(errors="replace"))
 
 
 def content(path: Path) -> dict:
