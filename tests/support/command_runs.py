@@ -100,7 +100,7 @@ def _depth(folder: Path, size: int) -> tuple[Command, str]:
 
 def _calibrate(folder: Path, size: int) -> tuple[Command, str]:
     places = [str(write_walls(folder / name, seed, 11)) for seed, name in enumerate(("house", "office"))]
-    how = [*TRACKED, "--depth", "png:sensor", "--solver", "procrustes", "--unrelated", "20"]
+    how = [*TRACKED, "--depth", "png:sensor", "--solver", "procrustes", "--unrelated", "30"]
     return Command(lambda path: ["calibrate", *places, *how, "--output", str(path)]), "calibrations.json"
 
 
