@@ -21,6 +21,7 @@ from mickey_hloc.cli import run_command
 from mickey_hloc.depth import sample_depths
 from mickey_hloc.evaluation.submission import Estimate, write_submission
 from mickey_hloc.geometry.relative_pose import RelativePose
+from mickey_hloc.io.colmap import read_colmap_model
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.poses import HEADER, read_poses, write_absolute_poses, write_poses
 from support import command_runs
@@ -32,7 +33,7 @@ STEPS = ("extract", "match", "depths", "poses", "localize", "submit", *COMMANDS)
 TIMED = re.compile(r"(^|/)(\.|tensorboard/|colmap\.LOG|curves\.png)")
 LEFTOVER = re.compile(r"(^|/)\.|\.(tmp|parts|journal|old)$")
 # Bars, notes, and what hloc, COLMAP and Lightning say on the way.
-_FIRST_WORDS = r"note: |\[.* hloc |[IW]\d{8} |GPU avail|TPU avail|`Trainer|Loading `|\S* ?Tip: |\d+ queries"
+_FIRST_WORDS = r"note: |INFO: |Reconstruction:|\t|\[.* hloc |[IW]\d{8} |GPU avail|TPU avail|`Trainer|Loading `|\S* ?Tip: |\d+ queries"
 PROGRESS = re.compile(rf"%\||/s\]|^({_FIRST_WORDS})|^\s*$")
 
 
@@ -158,11 +159,13 @@ def content(path: Path) -> dict:
 
 
 def same_in_every_run(path: Path) -> dict[str, bytes]:
-    """The bytes of an output, file or folder, that do not depend on interruptions: all but logs and what Lightning and
-    COLMAP number by time."""
+    """The bytes of an output, file or folder, that do not depend on interruptions: all but logs, checkpoints, which have
+    times in them, and COLMAP's models, which no two runs make alike."""
     if not path.is_dir():
         return {path.name: path.read_bytes()}
-    return {inner: (path / inner).read_bytes() for inner in _files(path) if not inner.endswith((".ckpt", ".db"))}
+    return {
+        inner: (path / inner).read_bytes() for inner in _files(path) if not inner.endswith((".ckpt", ".db", ".bin"))
+    }
 
 
 def _files(folder: Path) -> list[str]:
@@ -176,6 +179,8 @@ def _in_file(path: Path) -> dict:
         return {pair: pose.quaternion_wxyz.tolist() for pair, pose in read_poses(path).items()}
     if path.suffix == ".ckpt":
         return {f"epoch {i}": b"" for i in range(torch.load(path, weights_only=True)["epoch"] + 1)}
+    if path.suffix == ".bin":  # whole, as read_colmap_model has seen
+        return {path.name: read_colmap_model(path.parent).num_reg_images() > 2}
     if path.suffix == ".db":
         return {}
     if path.suffix != ".h5":
