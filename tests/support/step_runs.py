@@ -33,7 +33,10 @@ STEPS = ("extract", "match", "depths", "poses", "localize", "submit", *COMMANDS)
 TIMED = re.compile(r"(^|/)(\.|tensorboard/|colmap\.LOG|curves\.png)")
 LEFTOVER = re.compile(r"(^|/)\.|\.(tmp|parts|journal|old)$")
 # Bars, notes, and what hloc, COLMAP and Lightning say on the way.
-_FIRST_WORDS = r"note: |INFO: |Reconstruction:|\t|\[.* hloc |[IW]\d{8} |GPU avail|TPU avail|`Trainer|Loading `|\S* ?Tip: |\d+ queries"
+_FIRST_WORDS = (
+    r"note: |INFO: |Reconstruction:|\t|\[.* hloc |[IW]\d{8} |GPU avail|TPU avail|`Trainer|Loading `|\S* ?Tip: |"
+    r"\d+ queries"
+)
 PROGRESS = re.compile(rf"%\||/s\]|^({_FIRST_WORDS})|^\s*$")
 
 
@@ -159,8 +162,10 @@ def content(path: Path) -> dict:
 
 
 def same_in_every_run(path: Path) -> dict[str, bytes]:
-    """The bytes of an output, file or folder, that do not depend on interruptions: all but logs, checkpoints, which have
-    times in them, and COLMAP's models, which no two runs make alike."""
+    """The bytes of an output, file or folder, that do not depend on interruptions.
+
+    Not those of logs, of checkpoints, which have times in them, and of COLMAP's models, which no two runs make alike.
+    """
     if not path.is_dir():
         return {path.name: path.read_bytes()}
     return {
