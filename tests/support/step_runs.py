@@ -30,7 +30,7 @@ from support.posed_scenes import make_scene, write_images
 
 Step = Callable[[Path], object]
 STEPS = ("extract", "match", "depths", "poses", "localize", "submit", *COMMANDS)
-TIMED = re.compile(r"(^|/)(\.|tensorboard/|colmap\.LOG|curves\.png)")
+TIMED = re.compile(r"(^|/)(\.|tensorboard/|colmap\.LOG|curves\.png|config\.yaml$)")
 LEFTOVER = re.compile(r"(^|/)\.|\.(tmp|parts|journal|old)$")
 # Bars, notes, and what hloc, COLMAP and Lightning say on the way.
 _FIRST_WORDS = (
@@ -174,7 +174,7 @@ def same_in_every_run(path: Path) -> dict[str, bytes]:
 
 
 def _files(folder: Path) -> list[str]:
-    """Names of the files of an output folder; hidden ones are not the output, and logs tell the time."""
+    """Names of the files of an output folder; not hidden ones, logs, and what names the folder."""
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     return [name for name in names if not TIMED.search(name)]
 
