@@ -7,80 +7,24 @@ of the pairs nor interruptions change a pose.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tqdm import tqdm
 
-from mickey_hloc.confidence.policy import Acceptance, feature_family, find_acceptance, origin_of
-from mickey_hloc.depth.sources import get_depth_source
 from mickey_hloc.errors import InputError
 from mickey_hloc.features.base import FAMILY_KEY
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.io.cameras import Cameras, read_cameras
-from mickey_hloc.io.features import DEPTH_KIND_KEY, FeatureFile
-from mickey_hloc.io.matches import MatchFile, check_distinct
-from mickey_hloc.io.origin import ORIGIN_KEY, origin_text, origin_values
+from mickey_hloc.io.cameras import Cameras
+from mickey_hloc.io.features import FeatureFile
+from mickey_hloc.io.matches import check_distinct
 from mickey_hloc.io.pairs import Pair, read_pairs
-from mickey_hloc.io.pose_journal import PoseJournal, combined
-from mickey_hloc.matching.mickey import dual_softmax
 from mickey_hloc.model.stored_constants import SOLVER_KEY
-from mickey_hloc.registry import CheckedOptions, ConfTable, file_safe, make_options, require
-from mickey_hloc.solvers import SOLVERS, PoseProblem, Solver, get_solver
-from mickey_hloc.two_view.problem import ProblemBuilder, correspondences_for
-from mickey_hloc.two_view.solving import (
-    SolvedPair,
-    lacks_input,
-    solve_pair,
-    solve_pairs,
-)
-from mickey_hloc.two_view.stored import StoredPairs
-
-
-@dataclass(frozen=True)
-class PoseConf(CheckedOptions):
-    """A conf of this step.
-
-    Attributes:
-        output: name of the poses file, without its end.
-        solver: ``name`` of the solver and its options.
-        correspondences: "matches" from the matches file; "descriptors" for MicKey's full correspondence probability
-            from the features file, where no matches file is needed.
-        depth: spec of the depth source, see ``mickey_hloc.depth``; None: the depths stored with the keypoints.
-        depth_options: options of the depth source.
-        focal_correction: "depth": MicKey's depth times f / f_train.
-        accept: which estimates become poses: "supported" ones, or "all", ranked by confidence. A refused one stands in
-            the comment of its pair.
-        accept_options: thresholds of "supported", see ``confidence.AcceptanceOptions``.
-        calibration: a file of ``mickey-hloc calibrate``, beside the calibrations of the package.
-        family: of features and depth, as calibrations know them; None: as the features and matches files say.
-        weights: of MicKey, for "descriptors" where the features file does not tell its temperature and dustbin value
-            (files made by hloc's own step).
-        seed: of the solver's draws; every pair has the same one.
-    """
-
-    output: str
-    solver: Mapping[str, Any]
-    correspondences: Literal["matches", "descriptors"] = "matches"
-    depth: str | None = None
-    depth_options: Mapping[str, Any] = field(default_factory=dict)
-    focal_correction: Literal["none", "depth", "resize"] = "none"
-    accept: Literal["supported", "all"] = "supported"
-    accept_options: Mapping[str, Any] = field(default_factory=dict)
-    calibration: str | None = None
-    family: str | None = None
-    weights: str = "mickey"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self, "seed", 0 <= self.seed < 2**63, "at least 0 and below 2^63")
-        if "name" not in self.solver:
-            raise InputError("The poses conf's solver has no 'name'.")
+from mickey_hloc.registry import ConfTable, file_safe, make_options
+from mickey_hloc.solvers import SOLVERS, PoseProblem
+from mickey_hloc.two_view.pose_run import PoseConf, PoseFiles, PoseInputs, PoseRun
+from mickey_hloc.two_view.solving import solve_pair
 
 
 def get_conf(name: str, **options: Any) -> dict[str, Any]:
@@ -135,6 +79,7 @@ def main(
     num_workers: int = 2,
     device: str = "cpu",
     progress: bool = True,
+    solve: Callable[[PoseRun, Sequence[Pair]], dict[Pair, RelativePose]] | None = None,
 ) -> Path:
     """Estimate ``cam1_from_cam0`` of every pair.
 
@@ -154,6 +99,8 @@ def main(
         num_workers: pairs that are solved at the same time.
         device: where the solver runs.
         progress: show a bar on stderr.
+        solve: solves the missing pairs in another way, e.g. on other machines; it stores their results in the run's
+            journal and returns the pairs without input.
 
     Returns:
         The poses file: for each pair a pose, or a comment that says why there is none.
@@ -168,24 +115,16 @@ def main(
     if matches is not None:
         check_distinct(wanted)
     path = _output_path(parsed, export_dir, output)
-    options = dict(parsed.solver)
-    solver = get_solver(str(options.pop("name")), **options)
-    with ExitStack() as stack:
-        files = _Files(features, features_ref, matches, intrinsics, image_dir)
-        stored = _open(parsed, solver, files, device, stack)
-        journal = stack.enter_context(PoseJournal(path, _origin(parsed, solver, stored), overwrite))
-        _check_journal(journal, stored, wanted)
-        missing = [pair for pair in wanted if pair not in journal.reasons or lacks_input(journal.reasons[pair])]
-        unusable: dict[Pair, RelativePose] = {}
-        done = len(wanted) - len(missing)
-        with tqdm(total=len(wanted), initial=done, desc="poses", unit="pair", disable=not progress) as bar:
-            acceptance = _acceptance(parsed, solver, stored)
-            stream = solve_pairs(stored, solver, missing, parsed.seed, acceptance, num_workers)
-            while batch := list(islice(stream, batch_size)):
-                unusable |= {solved.pair: solved.pose for solved in batch if lacks_input(solved.pose.reason)}
-                _store(journal, [solved for solved in batch if solved.pair not in unusable])
-                bar.update(len(batch))
-        journal.finish(wanted, unusable)
+    files = PoseFiles(features, intrinsics, matches, image_dir, features_ref, device)
+    with PoseRun(parsed, files, path, overwrite) as run:
+        missing = run.missing(wanted)
+        if solve is None:
+            done = len(wanted) - len(missing)
+            with tqdm(total=len(wanted), initial=done, desc="poses", unit="pair", disable=not progress) as bar:
+                unusable = run.solve(missing, batch_size, num_workers, bar.update)
+        else:
+            unusable = solve(run, missing)
+        run.finish(wanted, unusable)
     return path
 
 
@@ -207,31 +146,14 @@ def solve_again(
         InputError: a file cannot be used.
     """
     parsed = make_options(PoseConf, conf, "the poses conf")
-    options = dict(parsed.solver)
-    solver = get_solver(str(options.pop("name")), **options)
-    with ExitStack() as stack:
-        stored = _open(parsed, solver, _Files(features, features_ref, matches, intrinsics, image_dir), device, stack)
-        acceptance = _acceptance(parsed, solver, stored)
+    with PoseInputs(parsed, PoseFiles(features, intrinsics, matches, image_dir, features_ref, device)) as inputs:
+        stored = inputs.stored
         for pair in pairs:
             data0, data1, matched, prediction = stored.load(*pair)
-            found = solve_pair(stored.builder, solver, data0, data1, matched, parsed.seed, acceptance, prediction)
+            found = solve_pair(
+                stored.builder, inputs.solver, data0, data1, matched, parsed.seed, inputs.acceptance, prediction
+            )
             yield (pair, *found)
-
-
-@dataclass(frozen=True)
-class _Files:
-    """What the poses are made from; see ``main``."""
-
-    features: Path
-    features_ref: Path | None
-    matches: Path | None
-    intrinsics: Path | Sequence[Path] | Cameras
-    image_dir: Path | None
-
-
-def _store(journal: PoseJournal, batch: Sequence[SolvedPair]) -> None:
-    inputs = {solved.pair: solved.checksum for solved in batch if solved.checksum is not None}
-    journal.add({solved.pair: solved.pose for solved in batch}, inputs)
 
 
 def _output_path(conf: PoseConf, export_dir: Path | None, output: Path | None) -> Path:
@@ -240,86 +162,3 @@ def _output_path(conf: PoseConf, export_dir: Path | None, output: Path | None) -
     if export_dir is None:
         raise InputError("Estimating poses needs export_dir or output: where does the poses file go?")
     return Path(export_dir) / f"{conf.output}.txt"
-
-
-def _origin(conf: PoseConf, solver: Solver, stored: StoredPairs) -> str:
-    """What decides the poses besides the content of the input files, whose checksums are kept for each pair."""
-    files: list[FeatureFile | MatchFile] = [*stored.features]
-    files += [] if stored.matches is None else [stored.matches]
-    kept: dict[str, Any] = {
-        "solver": {**solver.identity(), "name": solver.name},
-        "correspondences": conf.correspondences,
-        "depth": conf.depth,
-        "depth_options": dict(conf.depth_options),
-        "focal_correction": conf.focal_correction,
-        "acceptance": origin_of(_acceptance(conf, solver, stored)),
-        "seed": conf.seed,
-        "inputs": sorted({str(file.attributes.get(ORIGIN_KEY)) for file in files}),
-    }
-    softmax = stored.builder.dual_softmax
-    if softmax is not None:
-        kept["matcher"] = [float(softmax.temperature), softmax.dustbin_score.item()]
-    return origin_text(kept)
-
-
-def _acceptance(conf: PoseConf, solver: Solver, stored: StoredPairs) -> Acceptance:
-    family, attributes = conf.family, stored.features[0].attributes
-    if family is None:
-        matcher = "" if stored.matches is None else str(origin_values(stored.matches.attributes).get("matcher", ""))
-        sampled = str(attributes.get(DEPTH_KIND_KEY, ""))
-        kind = sampled if stored.depth is None else stored.depth.depth_kind
-        family = feature_family(str(attributes.get(FAMILY_KEY, "")), matcher, kind)
-    return find_acceptance(family, solver.calibrated_as, conf.accept, conf.accept_options, conf.calibration)
-
-
-def _open(conf: PoseConf, solver: Solver, files: _Files, device: str, stack: ExitStack) -> StoredPairs:
-    kind = correspondences_for(solver, conf.correspondences == "descriptors")
-    file0 = stack.enter_context(FeatureFile(Path(files.features)))
-    file1 = file0 if files.features_ref is None else stack.enter_context(FeatureFile(Path(files.features_ref)))
-    match_file, softmax = None, None
-    if kind == "descriptor_probability":
-        softmax = dual_softmax(file0.attributes, conf.weights)
-    elif files.matches is None:
-        raise InputError(f"Solver '{solver.name}' needs a matches file: give matches.")
-    else:
-        match_file = stack.enter_context(MatchFile(Path(files.matches)))
-    folder = None if files.image_dir is None else Path(files.image_dir)
-    given = files.intrinsics
-    depth, cameras = None, given if isinstance(given, Cameras) else read_cameras(given)
-    if conf.depth is not None:
-        depth = get_depth_source(
-            conf.depth, image_dir=folder, features=Path(files.features), cameras=cameras, **conf.depth_options
-        )
-    builder = ProblemBuilder(kind, softmax, solver.uses_depth_maps, conf.focal_correction, device)
-    return StoredPairs(builder, file0, file1, cameras, depth, match_file)
-
-
-def _check_journal(journal: PoseJournal, stored: StoredPairs, wanted: Sequence[Pair]) -> None:
-    """Refuse to go on with a file that has other pairs, or whose input has changed since."""
-    others = journal.finished - set(wanted)
-    if others:
-        raise InputError(
-            f"{journal.path} has {len(others)} pairs that are not in the pairs file, e.g. {' '.join(min(others))}; "
-            "choose another output or overwrite it."
-        )
-    # A run that ended in the middle of a line leaves the checksum of a pair whose pose is not there.
-    had = {pair: checksum for pair, checksum in journal.inputs.items() if pair in journal.reasons}
-    solved = {pair for pair in journal.finished if not lacks_input(journal.reasons[pair])}
-    now = {pair: _checksum(stored, pair) for pair in journal.reasons if pair in solved or pair in had}
-    changed = [pair for pair, checksum in had.items() if now[pair] != checksum]
-    in_order = [now[pair] for pair in journal.reasons if pair in solved]
-    if changed or (journal.finished_input is not None and combined(in_order) != journal.finished_input):
-        whose = f" (those of the pair {' '.join(changed[0])} have changed)" if changed else " (they have changed)"
-        raise InputError(
-            f"{journal.path} was made from other features, matches, depths or intrinsics{whose}; choose another output "
-            "or overwrite it."
-        )
-    journal.inputs.update(now)
-
-
-def _checksum(stored: StoredPairs, pair: Pair) -> str:
-    """Of a pair's input; of one whose input cannot be read any more, no checksum at all."""
-    try:
-        return stored.checksum(*pair)
-    except InputError:
-        return "gone"

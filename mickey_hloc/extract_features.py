@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -191,36 +192,40 @@ def extract(
         raise InputError(f"batch_size is {batch_size} and num_workers {num_workers}; both must be at least 1.")
     image_dir, preprocessing = Path(image_dir), extractor.preprocessing
     names, depth_images = list_photos(image_dir, preprocessing.globs, image_list)
-    origin = {
-        "extractor": extractor.name,
-        **extractor.identity(),
-        **{key: value for key, value in asdict(preprocessing).items() if key not in CHOICE_OF_IMAGES},
-        "as_half": as_half,
-    }
     at_once = usable_device(getattr(extractor.options, "device", None)).type != "cpu"
-    if at_once and batch_size > 1:  # a GPU chooses its sums by the size of the batch
-        origin["batch_size"] = batch_size
+    origin = origin_of(extractor, as_half, batch_size if at_once else 1)
     with FeatureStore(Path(feature_path), origin, extractor.datasets, extractor.attributes, overwrite) as store:
         existing = store.done & set(names)
         skipped: dict[str, str] = {}
-        _check_images(store, image_dir, existing)
+        check_images(store, image_dir, existing)
         if len(existing) < len(names):
             sizes, skipped = image_sizes(image_dir, names, num_workers, progress)
-            network_sizes = _network_sizes(extractor, cameras, sizes, skipped)
+            network_sizes = sizes_for_network(extractor, cameras, sizes, skipped)
             batches = plan_batches(network_sizes, batch_size, MAX_BATCH_PIXELS)
             with tqdm(total=len(network_sizes), initial=len(existing), desc="features", disable=not progress) as bar:
                 done = store.done
                 # A batch with one missing image runs whole: its numbers do not depend on what was done before.
                 missing = [batch for batch in batches if not done.issuperset(batch)]
                 decoded = decoded_batches(image_dir, missing, network_sizes, preprocessing, num_workers)
-                skipped |= _run(store, extractor, image_dir, decoded, as_half, at_once, bar)
+                skipped |= _run(store, extractor, decoded, as_half, at_once, bar)
         store.finish()
         extracted = len(store.done & set(names)) - len(existing)
     skipped = {name: reason for name, reason in skipped.items() if name not in existing}
     return ExtractionReport(Path(feature_path), extracted, len(existing), skipped, depth_images)
 
 
-def _check_images(store: FeatureStore, image_dir: Path, names: Iterable[str]) -> None:
+def origin_of(extractor: Extractor, as_half: bool, batch_size: int) -> dict[str, Any]:
+    """What decides the features of an image, as the file keeps it.
+
+    Args:
+        batch_size: images that the network sees together: a GPU chooses its sums by it.
+    """
+    kept = {key: value for key, value in asdict(extractor.preprocessing).items() if key not in CHOICE_OF_IMAGES}
+    origin = {"extractor": extractor.name, **extractor.identity(), **kept, "as_half": as_half}
+    return origin | ({"batch_size": batch_size} if batch_size > 1 else {})
+
+
+def check_images(store: FeatureStore, image_dir: Path, names: Iterable[str]) -> None:
     """Refuse to take features of another image for those of this one; the checksum of its file tells.
 
     Raises:
@@ -234,7 +239,7 @@ def _check_images(store: FeatureStore, image_dir: Path, names: Iterable[str]) ->
             )
 
 
-def _network_sizes(
+def sizes_for_network(
     extractor: Extractor, cameras: Cameras | None, sizes: Mapping[str, Size], skipped: dict[str, str]
 ) -> dict[str, Size]:
     """At which size the network sees each image; those without a usable camera are added to ``skipped``."""
@@ -257,25 +262,30 @@ def _focal_px(cameras: Cameras | None, name: str, size: Size) -> float | None:
 def _run(
     store: FeatureStore,
     extractor: Extractor,
-    image_dir: Path,
     batches: Iterable[Decoded],
     as_half: bool,
     at_once: bool,
     bar: tqdm[Any],
 ) -> dict[str, str]:
-    """Extract what is missing, batch by batch; returns name -> reason of what was skipped."""
+    """Extract what is missing, batch by batch; returns name -> reason of what was skipped.
+
+    While the network is at a batch, the next ones are decoded, and the one before is written, each in its own thread.
+    """
     done = store.done
     skipped: dict[str, str] = {}
-    for decoded in batches:
-        found, unusable = _describe(extractor, decoded, as_half, at_once)
-        skipped |= decoded.unreadable | unusable
-        new = {
-            name: {**arrays, IMAGE_CRC: np.array(zlib.crc32((image_dir / name).read_bytes()))}
-            for name, arrays in found.items()
-            if name not in done
-        }
-        store.add(new)
-        bar.update(len(new) + sum(name not in done for name in decoded.unreadable))
+    with ThreadPoolExecutor(1) as writer:
+        written: Future[None] | None = None
+        for decoded in batches:
+            found, unusable = _describe(extractor, decoded, as_half, at_once)
+            skipped |= decoded.unreadable | unusable
+            crcs = dict(zip(decoded.names, decoded.crcs, strict=True))
+            new = {n: {**arrays, IMAGE_CRC: np.array(crcs[n])} for n, arrays in found.items() if n not in done}
+            if written is not None:
+                written.result()
+            written = writer.submit(store.add, new)
+            bar.update(len(new) + sum(name not in done for name in decoded.unreadable))
+        if written is not None:
+            written.result()
     return skipped
 
 

@@ -121,7 +121,15 @@ def main(
         InputError: wrong input, no pair that can be matched, names that the matches file cannot tell apart; or the
             file was made with another matcher or from other features.
     """
-    report = match(conf, pairs, features, matches, overwrite, progress)
+    return checked(match(conf, pairs, features, matches, overwrite, progress))
+
+
+def checked(report: MatchReport) -> Path:
+    """The matches file of a run; what could not be matched is named in a warning.
+
+    Raises:
+        InputError: no pair can be matched.
+    """
     if report.skipped and not report.path.exists():
         raise InputError(
             f"None of the {len(report.skipped)} pairs can be matched: {next(iter(report.skipped.values()))}"
@@ -145,10 +153,10 @@ def match(
     check_distinct(wanted)
     with (
         StoredArrays(Path(features)) as stored,
-        PairStore(Path(matches), _origin(matcher, stored), REQUIRED, overwrite) as store,
+        PairStore(Path(matches), origin_of(matcher, stored), REQUIRED, overwrite) as store,
     ):
-        missing = store.missing(wanted)
-        _check_unchanged(Path(matches), wanted, stored)
+        missing = stored.in_reading_order(store.missing(wanted))
+        check_unchanged(Path(matches), wanted, stored)
         if missing:
             matcher.prepare(stored.attributes)
         skipped: dict[Pair, str] = {}
@@ -183,7 +191,8 @@ def _match(matcher: Matcher, stored: StoredArrays, pair: Pair) -> dict[str, np.n
     }
 
 
-def _origin(matcher: Matcher, stored: StoredArrays) -> dict[str, Any]:
+def origin_of(matcher: Matcher, stored: StoredArrays) -> dict[str, Any]:
+    """What decides the matches of a pair besides its features, as the file keeps it."""
     return {
         "matcher": matcher.name,
         **matcher.identity(),
@@ -191,7 +200,7 @@ def _origin(matcher: Matcher, stored: StoredArrays) -> dict[str, Any]:
     }
 
 
-def _check_unchanged(matches: Path, pairs: Sequence[Pair], stored: StoredArrays) -> None:
+def check_unchanged(matches: Path, pairs: Sequence[Pair], stored: StoredArrays) -> None:
     """Refuse matches that were made from other features.
 
     Raises:

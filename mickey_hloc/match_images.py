@@ -109,19 +109,40 @@ def main(
     Raises:
         InputError: wrong input, or the file was made otherwise.
     """
+    return checked(correspondences, match(conf, pairs, image_dir, correspondences, overwrite, progress, cameras))
+
+
+def checked(correspondences: Path, unreadable: Mapping[str, int]) -> Path:
+    """The file of a run; the pairs that are not in it are counted in warnings, by reason."""
+    for reason, count in unreadable.items():
+        logger.warning("%d pairs are not matched: %s", count, reason)
+    return Path(correspondences)
+
+
+def origin_of(model: PairModel) -> dict[str, Any]:
+    """What decides the correspondences of a pair besides its images, as the file keeps it."""
+    kept = {key: value for key, value in asdict(model.preprocessing).items() if key not in CHOICE_OF_IMAGES}
+    return {"matcher": model.name, **model.identity(), **kept}
+
+
+def match(
+    conf: Mapping[str, Any] | PairModel,
+    pairs: Sequence[Pair],
+    image_dir: Path,
+    correspondences: Path,
+    overwrite: bool = False,
+    progress: bool = True,
+    cameras: Cameras | None = None,
+) -> dict[str, int]:
+    """The same as ``main``; returns why pairs could not be matched, and how many."""
     model = (
         conf if isinstance(conf, PairModel) else make_options(ImageMatchConf, conf, "the matching conf").pair_model()
     )
-    kept = {key: value for key, value in asdict(model.preprocessing).items() if key not in CHOICE_OF_IMAGES}
-    origin = {"matcher": model.name, **model.identity(), **kept}
     check_distinct(pairs)
     check_inside(image_dir, (name for pair in pairs for name in pair))
     unreadable: dict[str, int] = {}
-    with PairStore(Path(correspondences), origin, REQUIRED, overwrite) as store:
-        todo = store.missing(pairs)
-        _check_images(Path(correspondences), image_dir, [pair for pair in pairs if pair not in set(todo)])
-        if model.uses_cameras:
-            _check_cameras(Path(correspondences), pairs, cameras)
+    with PairStore(Path(correspondences), origin_of(model), REQUIRED, overwrite) as store:
+        todo = missing_pairs(store, model, pairs, image_dir, cameras)
         with tqdm(total=len(pairs), initial=len(pairs) - len(todo), desc="matches", disable=not progress) as bar:
             for start in range(0, len(todo), BATCH):
                 found = {}
@@ -134,9 +155,23 @@ def main(
                     bar.update()
                 store.add(found)
         store.finish()
-    for reason, count in unreadable.items():
-        logger.warning("%d pairs are not matched: %s", count, reason)
-    return Path(correspondences)
+    return unreadable
+
+
+def missing_pairs(
+    store: PairStore, model: PairModel, pairs: Sequence[Pair], image_dir: Path, cameras: Cameras | None
+) -> list[Pair]:
+    """The pairs that are not stored yet.
+
+    Raises:
+        InputError: those that are were made from other images or cameras.
+    """
+    todo = store.missing(pairs)
+    others = set(todo)
+    _check_images(store.path, image_dir, [pair for pair in pairs if pair not in others])
+    if model.uses_cameras:
+        _check_cameras(store.path, pairs, cameras)
+    return todo
 
 
 def _images_crc(image_dir: Path, pair: Pair) -> np.ndarray:

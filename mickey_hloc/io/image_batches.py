@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +24,7 @@ from mickey_hloc.io.text import is_utf8, read_rows, shown
 from mickey_hloc.registry import CheckedOptions, require
 
 Size = tuple[int, int]  # width, height
+_Loaded = tuple[np.ndarray, Size, int]  # the image as the network sees it, its file's size and checksum
 CHOICE_OF_IMAGES = ("globs", "exif_turn")  # fields of Preprocessing that say which images are read, not how
 
 
@@ -74,12 +76,14 @@ class Decoded(NamedTuple):
         images: (B, 3 or 1, H, W) float32 in [0, 1].
         original_sizes: (width, height) of each before resizing.
         unreadable: name -> reason for the others.
+        crcs: checksums of the files.
     """
 
     names: list[str]
     images: Tensor
     original_sizes: list[Size]
     unreadable: dict[str, str]
+    crcs: list[int]
 
 
 def list_images(image_dir: Path, globs: Sequence[str], image_list: Path | Sequence[str | Path] | None) -> list[str]:
@@ -201,16 +205,17 @@ def decoded_batches(
 ) -> Iterator[Decoded]:
     """Decode the batches in order, in threads (decoders release Python's lock), ``ahead`` batches before their use."""
 
-    def decode(name: str) -> tuple[np.ndarray, Size] | str:
+    def decode(name: str) -> _Loaded | str:
         try:
-            return load_image(image_dir / name, preprocessing, network_sizes[name])
+            path = image_dir / name
+            return *load_image(path, preprocessing, network_sizes[name]), zlib.crc32(path.read_bytes())
         except InputError as error:
             return str(error)
 
     pool = ThreadPoolExecutor(max(1, num_workers))
     try:
         upcoming = iter(batches)
-        waiting: deque[list[tuple[str, Future[tuple[np.ndarray, Size] | str]]]] = deque()
+        waiting: deque[list[tuple[str, Future[_Loaded | str]]]] = deque()
         while True:
             for batch in islice(upcoming, ahead + 1 - len(waiting)):
                 waiting.append([(name, pool.submit(decode, name)) for name in batch])
@@ -247,11 +252,12 @@ def prepare_image(image: np.ndarray, preprocessing: Preprocessing, network_size:
     return np.ascontiguousarray(planes) / np.float32(255)
 
 
-def _collect(results: dict[str, tuple[np.ndarray, Size] | str]) -> Decoded:
+def _collect(results: dict[str, _Loaded | str]) -> Decoded:
     good = {name: result for name, result in results.items() if not isinstance(result, str)}
-    images = torch.from_numpy(np.stack([image for image, _ in good.values()])) if good else torch.zeros(0, 3, 1, 1)
+    images = torch.from_numpy(np.stack([image for image, _, _ in good.values()])) if good else torch.zeros(0, 3, 1, 1)
     unreadable = {name: result for name, result in results.items() if isinstance(result, str)}
-    return Decoded(list(good), images, [size for _, size in good.values()], unreadable)
+    sizes, crcs = [size for _, size, _ in good.values()], [crc for _, _, crc in good.values()]
+    return Decoded(list(good), images, sizes, unreadable, crcs)
 
 
 def _interpolation(name: str) -> int:

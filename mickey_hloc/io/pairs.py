@@ -17,13 +17,15 @@ def read_pairs(path: Path) -> list[Pair]:
         InputError: no such file, no text, a line without exactly two names, names that are no UTF-8, or no pair at all.
     """
     pairs: dict[Pair, None] = {}
+    names: dict[str, str] = {}
     for number, fields in read_rows(Path(path), "pairs file"):
         where = f"{path}, line {number}"
         if len(fields) != 2:
             raise InputError(
                 f"{where}: expected 'name0 name1', got {len(fields)} fields; names with spaces cannot stand in it."
             )
-        pairs[check_name(fields[0], where), check_name(fields[1], where)] = None
+        name0, name1 = (names.setdefault(name, name) for name in fields)  # each name is in memory once
+        pairs[check_name(name0, where), check_name(name1, where)] = None
     if not pairs:
         raise InputError(f"{path} has no pairs; it has lines 'name0 name1'.")
     return list(pairs)

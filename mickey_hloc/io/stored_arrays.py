@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,8 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.io.checksum import arrays_crc
 from mickey_hloc.io.features import PER_KEYPOINT, image_names
 from mickey_hloc.io.hdf5 import contains, find_group, numeric_keys, open_for_reading, read_array, read_attributes
-
-REMEMBER = 8  # images kept in memory: a reference and its queries come in a row
+from mickey_hloc.io.pairs import Pair
+from mickey_hloc.io.recent import Recent, near_together
 
 
 class StoredArrays:
@@ -25,7 +25,7 @@ class StoredArrays:
         self.path = path
         self._file = open_for_reading(path, "features file")
         self._checksums: dict[str, int] = {}
-        self._images: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
+        self._images: Recent[str, dict[str, Tensor]] = Recent(_bytes_of)
 
     def __enter__(self) -> StoredArrays:
         return self
@@ -46,29 +46,40 @@ class StoredArrays:
         Raises:
             InputError: damaged, or without keypoints or descriptors.
         """
-        if name not in self._images:
-            group = find_group(self._file, name)
-            keys = [] if group is None else numeric_keys(group)
-            if group is None or not (keys or contains(group, "keypoints")):
-                example = next(iter(image_names(self._file)), None)
-                has = "it has none at all" if example is None else f"it has names like '{example}'"
-                raise InputError(f"{self.path} has no features of image '{name}' ({has}).")
-            where = f"image '{name}' in {self.path}"
-            for key in ("keypoints", "descriptors", "image_size"):
-                read_array(group, key, where)
-            arrays = {key: np.asarray(read_array(group, key, where), dtype=np.float32) for key in keys}
-            _check(arrays, where)
-            self._images[name] = {key: torch.from_numpy(array) for key, array in arrays.items()}
-            if len(self._images) > REMEMBER:
-                self._images.popitem(last=False)
-        self._images.move_to_end(name)
-        return self._images[name]
+        return self._images.get(name, lambda: self._read(name))
+
+    def in_reading_order(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """The pairs in an order in which few images are read more than once."""
+        if pairs:
+            with contextlib.suppress(InputError):  # it is found again when the pair's turn comes
+                self.read(pairs[0][0])
+        return near_together(pairs, self._images.room)
+
+    def _read(self, name: str) -> dict[str, Tensor]:
+        group = find_group(self._file, name)
+        keys = [] if group is None else numeric_keys(group)
+        if group is None or not (keys or contains(group, "keypoints")):
+            example = next(iter(image_names(self._file)), None)
+            has = "it has none at all" if example is None else f"it has names like '{example}'"
+            raise InputError(f"{self.path} has no features of image '{name}' ({has}).")
+        where = f"image '{name}' in {self.path}"
+        for key in ("keypoints", "descriptors", "image_size"):
+            if key not in keys:
+                read_array(group, key, where)  # says what is wrong with it
+        arrays = {key: np.asarray(read_array(group, key, where), dtype=np.float32) for key in keys}
+        _check(arrays, where)
+        return {key: torch.from_numpy(array) for key, array in arrays.items()}
 
     def checksum(self, name: str) -> int:
         """Of every dataset of an image: tells features of another run from these."""
         if name not in self._checksums:
             self._checksums[name] = arrays_crc({key: value.numpy() for key, value in self.read(name).items()})
         return self._checksums[name]
+
+
+def _bytes_of(arrays: Mapping[str, Tensor]) -> int:
+    """How much memory an image's arrays take."""
+    return sum(array.nbytes for array in arrays.values())
 
 
 def _check(arrays: Mapping[str, np.ndarray], where: str) -> None:

@@ -41,10 +41,28 @@ def read_text(path: Path, what: str) -> str:
 
 def read_lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
     """Line numbers (from 1) and lines without white space around; empty ones and comments (#) are skipped."""
-    for number, line in enumerate(read_text(path, what).split("\n"), start=1):
+    for number, line in enumerate(_stream(path, what), start=1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
             yield number, stripped
+
+
+def _stream(path: Path, what: str) -> Iterator[str]:
+    """The lines of a file, read piece by piece; as ``read_text`` reads them."""
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(2)
+        encoding = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        errors = "strict" if encoding == "utf-16" else "surrogateescape"
+        with Path(path).open(encoding=encoding, errors=errors) as text:
+            for line in text:
+                if "\0" in line:
+                    raise InputError(f"{path} is not a readable {what}: it has zero bytes in it, which no text has.")
+                yield line
+    except FileNotFoundError:
+        raise InputError(f"No {what} {path}.") from None
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"{path} is not a readable {what} ({error}).") from error
 
 
 def read_rows(path: Path, what: str) -> Iterator[tuple[int, list[str]]]:

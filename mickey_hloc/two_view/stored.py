@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
 
 from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.errors import InputError
@@ -11,9 +14,9 @@ from mickey_hloc.geometry.predicted_pose import PredictedPose
 from mickey_hloc.io.cameras import Cameras
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.matches import MatchFile
+from mickey_hloc.io.pairs import Pair
+from mickey_hloc.io.recent import Recent, near_together
 from mickey_hloc.two_view.problem import Matches, ProblemBuilder, ViewData
-
-REMEMBER = 16  # images kept in memory: a query and its references, or a frame and its neighbours, come in a row
 
 
 class StoredPairs:
@@ -39,7 +42,7 @@ class StoredPairs:
         self.builder = builder
         self.features = (features0, features1)
         self.cameras, self.depth, self.matches = cameras, depth, matches
-        self._views: OrderedDict[tuple[int, str], ViewData] = OrderedDict()
+        self._views: Recent[tuple[int, str], ViewData] = Recent(_bytes_of)
         self._checksums: dict[tuple[int, str], int | None] = {}
         self._lock = threading.Lock()
 
@@ -56,6 +59,13 @@ class StoredPairs:
             matches = self.matches.read(name0, name1)
             self._check_matched(self.matches, (name0, name1))
             return (*views, matches, self.matches.predicted_pose(name0, name1))
+
+    def in_reading_order(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """The pairs in an order in which few images are read more than once."""
+        if pairs:
+            with contextlib.suppress(InputError):  # it is found again when the pair's turn comes
+                self.load(*pairs[0])
+        return near_together(pairs, self._views.room)
 
     def checksum(self, name0: str, name1: str) -> str:
         """A checksum of everything that the problem of a pair is made from. Raises: see ``load``."""
@@ -76,16 +86,19 @@ class StoredPairs:
 
     def _view(self, side: int, name: str) -> ViewData:
         key = (0 if self.features[0].path == self.features[1].path else side, name)
-        if key not in self._views:
-            file = self.features[side]
-            on_descriptors = self.builder.correspondences == "descriptor_probability"
-            found = file.read(name, descriptors=on_descriptors)
-            camera = self.cameras.get(name, found.image_size)
-            try:
-                self._views[key] = self.builder.view(name, found, camera, self.depth)
-            except InputError as error:
-                raise InputError(f"{file.path}: {error}") from error
-            if len(self._views) > REMEMBER:
-                self._views.popitem(last=False)
-        self._views.move_to_end(key)
-        return self._views[key]
+        return self._views.get(key, lambda: self._read_view(self.features[side], name))
+
+    def _read_view(self, file: FeatureFile, name: str) -> ViewData:
+        on_descriptors = self.builder.correspondences == "descriptor_probability"
+        found = file.read(name, descriptors=on_descriptors)
+        camera = self.cameras.get(name, found.image_size)
+        try:
+            return self.builder.view(name, found, camera, self.depth)
+        except InputError as error:
+            raise InputError(f"{file.path}: {error}") from error
+
+
+def _bytes_of(data: ViewData) -> int:
+    """How much memory a view takes."""
+    values = [*vars(data.view).values(), data.descriptors, data.keypoint_scores]
+    return sum(value.nbytes for value in values if isinstance(value, torch.Tensor))

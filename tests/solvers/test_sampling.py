@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mickey_hloc.solvers.sampling import sample_without_replacement
+from mickey_hloc.solvers.sampling import heaviest, sample_without_replacement
 
 
 def _draw(weights, num_sets, num_samples, seed=0):
@@ -24,20 +24,44 @@ def test_sets_are_distinct_cells_of_positive_weight(num_cells: int, num_samples:
     assert bool((weights[cells] > 0).all())
 
 
-@pytest.mark.parametrize("power", [0, 2, 12])
-def test_the_distribution_is_that_of_multinomial(power: int) -> None:
-    """Both how often a cell is drawn and how often it comes first agree; 400 cells use the light process too."""
+@pytest.mark.parametrize(("num_cells", "power"), [(400, 0), (400, 2), (400, 12), (8000, 12), (8000, 40)])
+def test_the_distribution_is_that_of_multinomial(num_cells: int, power: int) -> None:
+    """Both how often a cell is drawn and how often it comes first agree; 400 cells use the light process too.
+
+    Of 8000, the heaviest are found among those that reach a sample's.
+    """
     num_sets, num_samples = 40_000, 4
-    weights = torch.rand(400, generator=torch.Generator().manual_seed(1)) ** power
+    weights = torch.rand(num_cells, generator=torch.Generator().manual_seed(1)) ** power
     ours = _draw(weights, num_sets, num_samples)
     generator = torch.Generator().manual_seed(2)
     theirs = torch.multinomial(weights.expand(num_sets, -1), num_samples, generator=generator)
     for a, b in ((ours.flatten(), theirs.flatten()), (ours[:, 0], theirs[:, 0]), (ours[:, -1], theirs[:, -1])):
-        count_a, count_b = (torch.bincount(x, minlength=400).double() for x in (a, b))
+        count_a, count_b = (torch.bincount(x, minlength=num_cells).double() for x in (a, b))
         often = (count_a + count_b) > 20
         chi2 = ((count_a - count_b).square() / (count_a + count_b))[often].sum()
         degrees = int(often.sum())
         assert chi2 < degrees + 5 * (2 * degrees) ** 0.5
+
+
+@pytest.mark.parametrize("layout", ["random", "diagonal", "rows", "ties", "steps"])
+def test_the_heaviest_are_those_of_topk(layout: str) -> None:
+    """Whether the guess from the sample is right (random) or not (one row has all the weight, all are equal)."""
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.rand(300, 305, generator=generator) ** 4  # a multiple of the sample's stride
+    if layout == "diagonal":
+        weights.diagonal().add_(1.0)
+    if layout == "rows":
+        weights[7] += 1.0
+    if layout == "ties":
+        weights = torch.ones(300, 305)
+    if layout == "steps":
+        weights = torch.randint(0, 5, (300, 305), generator=generator).float()
+    flat = weights.flatten()
+    for count in (1, 100, 3000, len(flat)):
+        values, places = heaviest(flat, count)
+        assert torch.equal(values, flat.topk(count).values)
+        assert torch.equal(flat[places], values)
+        assert len(set(places.tolist())) == count
 
 
 def test_the_first_draw_follows_the_weights() -> None:

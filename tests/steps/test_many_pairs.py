@@ -10,6 +10,8 @@ import pytest
 from support.posed_scenes import SIZE, K
 
 from mickey_hloc import estimate_poses
+from mickey_hloc.io import recent
+from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.matches import pair_key
 from mickey_hloc.io.pose_journal import PoseJournal
 
@@ -36,6 +38,29 @@ def write_scene(folder: Path) -> list[tuple[str, str]]:
     return pairs
 
 
+def run_poses(folder: Path) -> None:
+    conf = {"output": "poses", "solver": {"name": "support.fixed_solver:FixedSolver"}, "accept": "all"}
+    inputs = (folder / "pairs.txt", folder / "feats.h5", folder / "intrinsics.txt", folder / "matches.h5")
+    estimate_poses.main(conf, *inputs, output=folder / "poses.txt", batch_size=BATCH, progress=False)
+
+
+def test_each_image_is_read_once_and_few_twice_where_memory_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = write_scene(tmp_path)
+    images = len({name for pair in pairs for name in pair})
+    read, counts, outputs = FeatureFile.read, [], []
+    monkeypatch.setattr(FeatureFile, "read", lambda *args, **how: counts.append(1) or read(*args, **how))
+    for budget in (128 << 20, 400_000):  # bytes; a view has 12 kB
+        monkeypatch.setattr(recent.Recent.__init__, "__defaults__", (budget,))
+        counts.clear()
+        run_poses(tmp_path)
+        outputs.append((tmp_path / "poses.txt").read_bytes())
+        (tmp_path / "poses.txt").unlink()
+        assert len(counts) <= images * (1 if budget > 1 << 20 else 8)
+    assert outputs[0] == outputs[1]
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 def test_memory_and_open_files_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_scene(tmp_path)
@@ -49,9 +74,7 @@ def test_memory_and_open_files_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         files.append(len(os.listdir("/proc/self/fd")))
 
     monkeypatch.setattr(PoseJournal, "add", add_and_look)
-    conf = {"output": "poses", "solver": {"name": "support.fixed_solver:FixedSolver"}, "accept": "all"}
-    inputs = (tmp_path / "pairs.txt", tmp_path / "feats.h5", tmp_path / "intrinsics.txt", tmp_path / "matches.h5")
-    estimate_poses.main(conf, *inputs, output=tmp_path / "poses.txt", batch_size=BATCH, progress=False)
+    run_poses(tmp_path)
     fifth = len(memory_mb) // 5
     first, last = np.mean(memory_mb[:fifth]), np.mean(memory_mb[-fifth:])
     print(
