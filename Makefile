@@ -24,7 +24,7 @@ test: .venv/installed-dev
 	touch $@
 
 .venv/installed-dev: pyproject.toml .venv/installed
-	$(BIN)/pip install --quiet --editable '.[train,depth,solvers,report,web,docs,dev]'
+	$(BIN)/pip install --quiet --editable '.[train,depth,solvers,report,web,ray,onnx,docs,dev]'
 	$(BIN)/pip install --quiet --no-deps $(HOSTS)
 	touch $@
 

@@ -9,6 +9,10 @@ class InputError(MickeyHlocError, ValueError):
     """A file or an argument that cannot be used as it is."""
 
 
+class BusyError(InputError):
+    """Another process is writing the same output."""
+
+
 class WeightsError(InputError):
     """A checkpoint that cannot be found, trusted, downloaded or loaded."""
 

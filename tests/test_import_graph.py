@@ -29,13 +29,14 @@ LAYERS = (
     "datasets",
     "evaluation",
     "extract_features match_features match_images estimate_poses localize scale_reconstruction",
+    "engine",
     "hloc_plugin",
     "benchmark",
     "training",
     "cli",
 )
 LEVELS = {entry: level for level, entries in enumerate(LAYERS) for entry in entries.split()}
-MAX_ENTRIES = 29
+MAX_ENTRIES = 30
 HOSTS = {"hloc", "imcui"}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mickey_hloc import estimate_poses, extract_features, match_features, match_images
+from mickey_hloc import estimate_poses, match_features
 from mickey_hloc.benchmark.task import PoseTask
 from mickey_hloc.depth import sample_depths
 from mickey_hloc.depth.sources import get_depth_source
@@ -51,7 +51,7 @@ def features_path(task: PoseTask, extractor: Extractor) -> Path:
 def make_features(task: PoseTask, extractor: Extractor) -> Path:
     """Images -> features file."""
     cameras = _cameras(task)
-    report = extract_features.extract(
+    report = task.engine.extract(
         extractor.copy(),
         task.images,
         features_path(task, extractor),
@@ -80,10 +80,12 @@ def make_matches(task: PoseTask, parts: Parts) -> Path:
     path, how = matches_path(task, parts), {"overwrite": task.overwrite, "progress": task.progress}
     if parts.pair_model is not None:
         cameras = _cameras(task)
-        return match_images.main(parts.pair_model.copy(), task.pairs, task.images, path, **how, cameras=cameras)
+        pair_model = parts.pair_model.copy()
+        return task.engine.match_images(pair_model, task.pairs, task.images, path, **how, cameras=cameras)
     assert parts.extractor is not None
     assert parts.matcher is not None
-    return match_features.main(parts.matcher.copy(), task.pairs, features_path(task, parts.extractor), path, **how)
+    features = features_path(task, parts.extractor)
+    return match_features.checked(task.engine.match(parts.matcher.copy(), task.pairs, features, path, **how))
 
 
 def part_files(task: PoseTask, parts: Parts, part: str) -> tuple[Path, Path | None]:
@@ -156,7 +158,7 @@ def make_poses(task: PoseTask, parts: Parts) -> dict[str, Path]:
     folder = task.outputs / f"poses-{task.kind}" / parts.name
     done = {}
     for part, pairs in task.parts.items():
-        done[part] = estimate_poses.main(
+        done[part] = task.engine.poses(
             pose_conf(task, parts, part),
             write_pairs(task.outputs / f"pairs-{task.kind}" / f"{part}.txt", pairs),
             **_inputs(task, parts, part),

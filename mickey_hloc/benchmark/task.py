@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from mickey_hloc.engine import Engine
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.intrinsics import Intrinsics
@@ -36,6 +37,7 @@ class PoseTask:
         device: where the solver runs; networks take the GPU where there is one.
         overwrite: make everything anew.
         progress: show bars on stderr.
+        engine: on which machines the steps run.
     """
 
     images: Path
@@ -47,6 +49,7 @@ class PoseTask:
     device: str = "cpu"
     overwrite: bool = False
     progress: bool = True
+    engine: Engine = field(default_factory=Engine)
 
     @property
     def pairs(self) -> list[Pair]:

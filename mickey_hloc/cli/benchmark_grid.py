@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mickey_hloc.cli.benchmark import add_run_arguments, path_argument, run_options, scene_argument
+from mickey_hloc.cli.machines import add_engine, chosen_engine
 from mickey_hloc.cli.vocabulary import add_hloc, command_line
 from mickey_hloc.errors import InputError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mickey_hloc.benchmark.grid import Grid
     from mickey_hloc.benchmark.report import BenchmarkPage
     from mickey_hloc.benchmark.runner import Outcome
+    from mickey_hloc.engine import Engine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--submission", nargs="+", default=[], metavar="LABEL=FILE", help="further rows: zips or poses files of others"
     )
     add_hloc(parser)
+    add_engine(parser)
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
     add_run_arguments(parser)
 
@@ -57,8 +60,13 @@ def run(args: argparse.Namespace) -> int:
     if args.jobs < 1:
         raise InputError(f"--jobs is {args.jobs}; it is at least 1.")
 
-    bench = open_bench(grid, args)
-    outcomes = run_grid(grid, bench, args.hloc, args.jobs)
+    if args.jobs > 1 and args.engine != "local":
+        raise InputError(
+            "--jobs are processes of this machine; the workers of --engine ray are as many as it has room for."
+        )
+    with chosen_engine(args) as engine:
+        bench = open_bench(grid, args, engine)
+        outcomes = run_grid(grid, bench, args.hloc, args.jobs)
 
     bench_columns = (MapFreeBench if grid.benchmark == "mapfree" else ScanNetBench).columns
     published, sources = published_rows(f"{grid.benchmark}-test") if grid.newer_rows else ([], [])
@@ -124,11 +132,11 @@ def choose(grid: Grid, methods: list[str] | None, submissions: list[str]) -> Gri
     return replace(grid, methods=kept, submissions={**grid.submissions, **more})
 
 
-def open_bench(grid: Grid, args: argparse.Namespace) -> Bench:
+def open_bench(grid: Grid, args: argparse.Namespace, engine: Engine) -> Bench:
     """The benchmark with its data."""
     from mickey_hloc.benchmark.benches import MapFreeBench, ScanNetBench
 
-    options: dict[str, Any] = run_options(args)
+    options: dict[str, Any] = {**run_options(args), "engine": engine}
     if grid.benchmark == "mapfree":
         if args.dataset is None:
             raise InputError("This grid is of Map-free: say with --dataset where the data are.")

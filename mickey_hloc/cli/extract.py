@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mickey_hloc.cli.machines import add_engine, chosen_engine, folder_or_url
 from mickey_hloc.cli.vocabulary import (
     add_exif,
     add_feature,
@@ -20,7 +21,12 @@ from mickey_hloc.errors import InputError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("images", type=Path, metavar="IMAGES", help="folder that image names are relative to")
+    parser.add_argument(
+        "images",
+        type=folder_or_url,
+        metavar="IMAGES",
+        help="folder that image names are relative to; with --engine ray also the URL of one in an object store",
+    )
     add_feature(parser)
     add_exif(parser)
     add_options(parser, "the feature", "max_keypoints=2048")
@@ -42,11 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=4, metavar="N", help="decoding threads (default: %(default)s)")
     parser.add_argument("--full", action="store_true", help="descriptors in 32 bit instead of 16")
     parser.add_argument("--overwrite", action="store_true", help="throw away an existing file")
+    add_engine(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0, or 1 where images were skipped."""
-    from mickey_hloc.extract_features import extract
     from mickey_hloc.features import EXTRACTORS
     from mickey_hloc.features.mickey import MickeyExtractor
     from mickey_hloc.io.cameras import read_cameras
@@ -58,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             "The focal correction 'resize' needs the focal length of every image: give intrinsics, or --focal PX "
             "(auto: EXIF's, else a guess)."
         )
-    for_mickey = ("weights", "encoder", "precision", "focal_correction")
+    for_mickey = ("weights", "encoder", "precision", "backend", "focal_correction")
     chosen = {key: getattr(args, key) for key in for_mickey if getattr(args, key) is not None}
     if chosen and not issubclass(EXTRACTORS.get(args.feature, args.hloc), MickeyExtractor):
         names = ", ".join(f"--{key.replace('_', '-')}" for key in chosen)
@@ -72,19 +78,22 @@ def run(args: argparse.Namespace) -> int:
     extractor = EXTRACTORS.create(args.feature, args.hloc, **options)
     cameras = None if args.intrinsics is None else read_cameras(args.intrinsics)
     if args.focal is not None:
+        if isinstance(args.images, str):
+            raise InputError(f"--focal reads every image here, but they are at {args.images}: give --intrinsics.")
         photos, _ = list_photos(args.images, extractor.preprocessing.globs, args.image_list)
         cameras = guessed_cameras(args.images, photos, args.focal)
     is_file = args.output.suffix in (".h5", ".hdf5")
-    report = extract(
-        extractor,
-        args.images,
-        args.output if is_file else args.output / f"feats-{extractor.tag()}.h5",
-        as_half=not args.full,
-        image_list=args.image_list,
-        overwrite=args.overwrite,
-        batch_size=args.batch_size,
-        num_workers=args.workers,
-        cameras=cameras,
-    )
+    with chosen_engine(args) as engine:
+        report = engine.extract(
+            extractor,
+            args.images,
+            args.output if is_file else args.output / f"feats-{extractor.tag()}.h5",
+            as_half=not args.full,
+            image_list=args.image_list,
+            overwrite=args.overwrite,
+            batch_size=args.batch_size,
+            num_workers=args.workers,
+            cameras=cameras,
+        )
     print(report.summary())
     return 1 if report.skipped else 0

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mickey_hloc.cli.machines import add_engine, chosen_engine
 from mickey_hloc.cli.vocabulary import add_hloc, add_matcher, add_options, add_output, slot_options
 
 
@@ -15,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_hloc(parser)
     add_output(parser, "the matches file", "FILE.h5")
     parser.add_argument("--overwrite", action="store_true", help="throw away an existing file")
+    add_engine(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
             "`mickey-hloc sfm` run it."
         )
     pairs = read_pairs(args.pairs)
-    done = match_features.match(matcher, pairs, args.features, args.output, overwrite=args.overwrite)
+    with chosen_engine(args) as engine:
+        done = engine.match(matcher, pairs, args.features, args.output, overwrite=args.overwrite)
     counts = []
     if done.path.exists():
         with MatchFile(done.path) as matches:

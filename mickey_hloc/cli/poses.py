@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mickey_hloc.cli.machines import add_engine, chosen_engine
 from mickey_hloc.cli.vocabulary import (
     add_acceptance,
     add_depth,
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="where the solver runs (default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="throw away an existing file")
+    add_engine(parser)
     add_report(parser)
 
 
@@ -85,20 +87,21 @@ def run(args: argparse.Namespace) -> int:
     if args.focal is not None:
         names = [name for pair in read_pairs(args.pairs) for name in pair]
         cameras = guessed_cameras(args.images, names, args.focal)
-    path = estimate_poses.main(
-        conf,
-        args.pairs,
-        args.features,
-        cameras,
-        matches=args.matches,
-        image_dir=args.images,
-        output=args.output if args.output.suffix == ".txt" else args.output / f"{conf['output']}.txt",
-        features_ref=args.features_ref,
-        overwrite=args.overwrite,
-        batch_size=args.batch_size,
-        num_workers=args.workers,
-        device=args.device,
-    )
+    with chosen_engine(args) as engine:
+        path = engine.poses(
+            conf,
+            args.pairs,
+            features=args.features,
+            intrinsics=cameras,
+            matches=args.matches,
+            image_dir=args.images,
+            output=args.output if args.output.suffix == ".txt" else args.output / f"{conf['output']}.txt",
+            features_ref=args.features_ref,
+            overwrite=args.overwrite,
+            batch_size=args.batch_size,
+            num_workers=args.workers,
+            device=args.device,
+        )
     poses = read_poses(path)
     status = report(path, poses)
     if args.report is not None:

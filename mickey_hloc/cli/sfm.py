@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mickey_hloc.cli.machines import add_engine, chosen_engine
 from mickey_hloc.cli.scale import add_evidence, chosen_evidence
 from mickey_hloc.cli.vocabulary import (
     add_exif,
@@ -69,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-frames", type=int, default=500, metavar="N", help="of a video")
     parser.add_argument("--metric", action="store_true", help="write the model in metres as well, see `scale`")
     add_evidence(parser)
+    add_engine(parser)
     add_report(parser)
 
 
@@ -94,6 +96,7 @@ def chosen_matching(args: argparse.Namespace) -> Method:
         weights=args.weights,
         encoder=args.encoder,
         precision=args.precision,
+        backend=args.backend,
         exif_turn=args.exif,
         hloc=args.hloc,
     )
@@ -167,7 +170,10 @@ def _reconstruct(args: argparse.Namespace) -> Reconstructed:
     check_shared_cameras(args.images, names, args.camera_mode, args.camera_params is not None)
     counts = {"num_matched": args.num_matched, "overlap": args.overlap}
     pairs = make_pairs(hloc, how, args.images, args.output, names, **counts)
-    features = None if extractor is None else extract(extractor, args.images, args.output, names)
+    features = None
+    if extractor is not None:
+        with chosen_engine(args) as engine:
+            features = extract(extractor, args.images, args.output, names, engine)
     own_depth = features
     features, matches = match(hloc, matching, pairs, args.images, args.output, features)
 

@@ -39,6 +39,11 @@ def add_feature(parser: Any, default: str | None = "mickey") -> None:
     parser.add_argument(
         "--precision", choices=("auto", "fp32", "bf16", "fp16"), help="of MicKey's encoder (default: auto)"
     )
+    parser.add_argument(
+        "--backend",
+        choices=("torch", "onnxruntime", "openvino"),
+        help="what runs MicKey on a CPU (default: torch); the others need the extra 'onnx', and openvino its package",
+    )
 
 
 def add_exif(parser: Any) -> None:
@@ -241,6 +246,7 @@ def chosen_method(args: argparse.Namespace) -> Method:
         weights=args.weights,
         encoder=args.encoder,
         precision=args.precision,
+        backend=args.backend,
         device=args.device,
         focal_correction=args.focal_correction,
         exif_turn=args.exif,

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mickey_hloc import extract_features, match_features
+from mickey_hloc import match_features
+from mickey_hloc.engine import Engine
 from mickey_hloc.errors import InputError
 from mickey_hloc.features import Extractor
 from mickey_hloc.hloc_plugin.confs import track_conf
@@ -109,14 +110,19 @@ def reconstruct(host: ModuleType, image_dir: Path, names: Sequence[str], **how: 
         raise
 
 
-def extract(extractor: Extractor, image_dir: Path, outputs: Path, names: Sequence[str]) -> Path:
+def extract(
+    extractor: Extractor, image_dir: Path, outputs: Path, names: Sequence[str], engine: Engine | None = None
+) -> Path:
     """The features file of an extractor, ours or hloc's, by our step, which a killed run does not damage.
+
+    Args:
+        engine: on which machines it runs; this one by default.
 
     Raises:
         InputError: an image cannot be read, the weights cannot be downloaded.
     """
     path = outputs / f"feats-{extractor.tag()}.h5"
-    report = extract_features.extract(extractor, image_dir, path, image_list=list(names))
+    report = (engine or Engine()).extract(extractor, image_dir, path, image_list=list(names))
     if report.skipped:
         raise InputError(report.summary())
     return report.path

@@ -133,6 +133,17 @@ class FeatureStore:
         if self._parts_bytes > (self.path.stat().st_size if self.path.exists() else 0):
             self._merge()
 
+    def adopt(self, files: Iterable[Path]) -> None:
+        """Take over the images of finished files of the same origin, like parts; ``finish`` moves them into this one.
+
+        Raises:
+            InputError: a file was made otherwise, or cannot be read.
+        """
+        for path in files:
+            with open_for_reading(path, self.what) as file:
+                check_origin(_origin_of(file), self.origin, path)
+                self._in_parts.update(dict.fromkeys(image_names(file), path))
+
     def finish(self) -> None:
         """Bring what is still in parts into the file."""
         if self._in_parts:

@@ -255,6 +255,8 @@ def prepare_image(image: np.ndarray, preprocessing: Preprocessing, network_size:
 def _collect(results: dict[str, _Loaded | str]) -> Decoded:
     good = {name: result for name, result in results.items() if not isinstance(result, str)}
     images = torch.from_numpy(np.stack([image for image, _, _ in good.values()])) if good else torch.zeros(0, 3, 1, 1)
+    if torch.cuda.is_available():
+        images = images.pin_memory()  # goes to the GPU while the CPU does other things
     unreadable = {name: result for name, result in results.items() if isinstance(result, str)}
     sizes, crcs = [size for _, size, _ in good.values()], [crc for _, _, crc in good.values()]
     return Decoded(list(good), images, sizes, unreadable, crcs)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mickey_hloc.errors import InputError
+from mickey_hloc.errors import BusyError
 
 try:
     import fcntl
@@ -28,7 +28,7 @@ def file_lock(path: Path, what: str) -> Iterator[None]:
         what: what is locked, for the message.
 
     Raises:
-        InputError: another process holds it.
+        BusyError: another process holds it.
     """
     with path.open("a") as file:
         if fcntl is not None:
@@ -36,7 +36,7 @@ def file_lock(path: Path, what: str) -> Iterator[None]:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 if error.errno in (errno.EACCES, errno.EAGAIN):
-                    raise InputError(f"Another process is writing {what}; wait for it or stop it.") from error
+                    raise BusyError(f"Another process is writing {what}; wait for it or stop it.") from error
                 logger.warning("%s cannot be locked (%s): do not start a second run that writes it.", what, error)
             if not _is_there(path, file.fileno()):  # its holder removed it in between; another may hold a new one
                 raise InputError(f"Another process has just ended writing {what}; run the same again.")

@@ -101,6 +101,17 @@ class PoseJournal:
         self.reasons.update(_reasons(poses))
         self.inputs.update(inputs)
 
+    def absorb(self, other: PoseJournal) -> None:
+        """Store the results of a journal of other pairs."""
+        lines = [] if self._journal_path.exists() else [HEADER, _ORIGIN_PREFIX + self.origin]
+        for pair, line in other._lines.items():
+            lines += [_input_line(pair, other.inputs[pair]), line]
+        with self._journal_path.open("ab") as file:
+            _write_through(file, lines)
+        self._lines.update(other._lines)
+        self.reasons.update(other.reasons)
+        self.inputs.update(other.inputs)
+
     def finish(self, pairs: Sequence[Pair], unstored: Mapping[Pair, RelativePose] | None = None) -> None:
         """Write the poses file: these pairs in this order, those in ``unstored`` as they are there."""
         lines = [HEADER, _ORIGIN_PREFIX + self.origin]

@@ -38,6 +38,7 @@ class Method(CheckedOptions):
         feature_options, matcher_options, depth_options, solver_options: options of these parts.
         weights, encoder: of MicKey, names or files.
         precision: of MicKey's encoder.
+        backend: what runs MicKey on a CPU; default: torch.
         device: of the networks. Default: the GPU where there is one.
         focal_correction: for MicKey's depth: "depth" multiplies it by f / f_train, "resize" resizes the images so that
             their focal length becomes that of the training.
@@ -70,6 +71,7 @@ class Method(CheckedOptions):
     weights: str | None = None
     encoder: str | None = None
     precision: Literal["auto", "fp32", "bf16", "fp16"] | None = None
+    backend: Literal["torch", "onnxruntime", "openvino"] | None = None
     device: str | None = None
     focal_correction: Literal["none", "depth", "resize"] = "none"
     exif_turn: Literal["refuse", "ignore"] = "refuse"
@@ -146,6 +148,7 @@ class Method(CheckedOptions):
         options: dict[str, Any] = {"device": self.device} if self.device is not None and has_device else {}
         if issubclass(cls, MickeyExtractor):
             chosen = {"weights": weights or self.weights, "encoder": self.encoder, "precision": self.precision}
+            chosen["backend"] = self.backend
             options |= {key: value for key, value in chosen.items() if value is not None}
             options |= {"focal_correction": "resize"} if self.focal_correction == "resize" else {}
         extractor = EXTRACTORS.create(name, self.hloc, **self._as_stored({**options, **self.feature_options}))
