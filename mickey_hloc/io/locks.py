@@ -39,7 +39,7 @@ def file_lock(path: Path, what: str) -> Iterator[None]:
                     raise BusyError(f"Another process is writing {what}; wait for it or stop it.") from error
                 logger.warning("%s cannot be locked (%s): do not start a second run that writes it.", what, error)
             if not _is_there(path, file.fileno()):  # its holder removed it in between; another may hold a new one
-                raise InputError(f"Another process has just ended writing {what}; run the same again.")
+                raise BusyError(f"Another process has just ended writing {what}; run the same again.")
         yield
 
 
