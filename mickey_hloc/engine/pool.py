@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import time
@@ -69,7 +70,7 @@ class RayPool:
         self._mine = not ray.is_initialized()
         if self._mine:
             try:
-                ray.init(address, log_to_driver=False, logging_level="ERROR")
+                ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise InputError(f"No Ray cluster at {address} ({' '.join(str(error).split())[:200]}).") from error
         self.where: dict[Any, str] = {}  # workers that have answered run there
