@@ -36,6 +36,7 @@ COMMANDS = {
     "validate": "every problem of a Map-free submission, before it is uploaded",
     "rooms": "procedural rooms on disk, in Map-free layout, to train from",
     "train": "learn metric keypoints from image pairs and their relative poses",
+    "export": "a network for other programs: ONNX, or torch's exported program",
     "weights": "list, download or describe model weights",
 }
 # The same words everywhere; what earlier versions called them is still understood.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +19,7 @@ from mickey_hloc.features.base import SHOWN_PREPROCESSING, Extractor, ExtractorO
 from mickey_hloc.io.checksum import sha256
 from mickey_hloc.io.features import TRAINING_FOCAL_KEY
 from mickey_hloc.io.image_batches import Preprocessing, Size
-from mickey_hloc.model.mickey import MicKey
+from mickey_hloc.model.mickey import MetricKeypoints, MicKey
 from mickey_hloc.model.stored_constants import DUSTBIN_KEY, SOLVER_KEY, TEMPERATURE_KEY
 from mickey_hloc.registry import file_safe, options_tag
 from mickey_hloc.weights.metadata import ModelMetadata, read_metadata
@@ -25,7 +27,7 @@ from mickey_hloc.weights.named import resolve
 
 DEFAULT_WEIGHTS = "mickey"
 TRAINED: Literal["trained"] = "trained"
-_SHOWN = ("weights", "encoder", "precision", "focal_correction")  # stand in the tag themselves
+_SHOWN = ("weights", "encoder", "precision", "focal_correction", "backend")  # stand in the tag themselves
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class MickeyOptions(ExtractorOptions):
         weights: name or file.
         encoder: name or file of the DINOv2 weights, for checkpoints that leave them out.
         precision: of the encoder, see ``MicKey``.
+        backend: what runs the network on a CPU: torch, or another program on its exported graph (in float32).
         device: default: the GPU where there is one.
         focal_correction: "resize": images are resized so that their focal length becomes that of the training, whatever
             ``resize_max`` says.
@@ -46,8 +49,14 @@ class MickeyOptions(ExtractorOptions):
     weights: str = DEFAULT_WEIGHTS
     encoder: str | None = None
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    backend: Literal["torch", "onnxruntime", "openvino"] = "torch"
     device: str | None = None
     focal_correction: Literal["none", "resize"] = "none"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.backend != "torch" and self.precision in ("bf16", "fp16"):
+            raise InputError(f"The backend '{self.backend}' computes in float32: leave the precision out.")
 
 
 class MickeyExtractor(Extractor):
@@ -64,6 +73,18 @@ class MickeyExtractor(Extractor):
 
         o: MickeyOptions = self.options
         return load_model(o.weights, encoder=o.encoder, device=o.device, precision=o.precision)
+
+    @cached_property
+    def network(self) -> Callable[[Tensor], MetricKeypoints]:
+        """What turns images into metric keypoints: the model, or another program that runs its graph."""
+        o: MickeyOptions = self.options
+        if o.backend == "torch":
+            return self.model
+        from mickey_hloc.model.backends import open_backend
+        from mickey_hloc.weights.graphs import onnx_file
+
+        checksum = sha256(resolve(o.weights)) if o.encoder is None else _joint_checksum(o.weights, o.encoder)
+        return open_backend(o.backend, onnx_file(self.model, checksum), self.model)
 
     @cached_property
     def metadata(self) -> ModelMetadata:
@@ -98,7 +119,7 @@ class MickeyExtractor(Extractor):
 
     def _extract(self, images: Tensor) -> list[dict[str, np.ndarray]]:
         with torch.inference_mode():
-            found = self.model(images.to(self.model.device, non_blocking=True))
+            found = self.network(images.to(self.model.device, non_blocking=True))
         names = ("keypoints", "depths", "keypoint_scores", "descriptors")
         arrays = {name: getattr(found, name).float().cpu().numpy() for name in names}
         return [{name: arrays[name][i] for name in names} for i in range(len(images))]
@@ -107,6 +128,7 @@ class MickeyExtractor(Extractor):
         o: MickeyOptions = self.options
         encoder = None if o.encoder is None else sha256(resolve(o.encoder))
         identity = {"weights_sha256": sha256(resolve(o.weights)), "encoder_sha256": encoder, "precision": o.precision}
+        identity |= {} if o.backend == "torch" else {"backend": o.backend}
         return identity | ({} if o.focal_correction == "none" else {"focal_correction": o.focal_correction})
 
     def attributes(self) -> dict[str, float | str]:
@@ -125,7 +147,13 @@ class MickeyExtractor(Extractor):
         else:
             size = self.preprocessing.resize_max
             tags.append("full" if size is None else f"r{size}")
-        return "-".join(tags + ([] if o.precision == "auto" else [o.precision]))
+        tags += [] if o.precision == "auto" else [o.precision]
+        return "-".join(tags + ([] if o.backend == "torch" else [o.backend]))
+
+
+def _joint_checksum(*names: str) -> str:
+    """One checksum of several files of weights."""
+    return hashlib.sha256("".join(sha256(resolve(name)) for name in names).encode()).hexdigest()
 
 
 def weights_tag(weights: str) -> str:
