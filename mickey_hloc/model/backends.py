@@ -46,8 +46,9 @@ class Backend(ABC):
             return self._model(images)
         cropped = images[..., : rows * stride, : columns * stride].cpu().float().numpy()
         found = [self._run(np.ascontiguousarray(cropped[i : i + 1])) for i in range(len(cropped))]
-        parts = [torch.from_numpy(np.concatenate(of_output)) for of_output in zip(*found, strict=True)]
-        return MetricKeypoints(*parts, grid_shape=(rows, columns))
+        joined = (torch.from_numpy(np.concatenate(of_output)) for of_output in zip(*found, strict=True))
+        keypoints, depths, scores, descriptors = joined
+        return MetricKeypoints(keypoints, depths, scores, descriptors, grid_shape=(rows, columns))
 
 
 class OnnxRuntime(Backend):
