@@ -20,7 +20,7 @@ from mickey_hloc.benchmark.judged_pairs import JudgedPair, judged_pairs
 from mickey_hloc.cli.vocabulary import add_method, chosen_method
 from mickey_hloc.confidence.reliability import expected_calibration_error, kept_share, reliability_diagram, roc_auc
 from mickey_hloc.confidence.uncertainty import CHI2_6_95, squared_errors
-from mickey_hloc.solvers import SOLVERS
+from mickey_hloc.solvers import finding_solvers
 from mickey_hloc.two_view.method import Parts
 
 
@@ -35,8 +35,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     method = chosen_method(args)
-    finding = [name for name in SOLVERS.names if not SOLVERS.get(name).needs_prediction]
-    methods = [replace(method, solver=name) for name in ([args.solver] if args.solver else finding)]
+    methods = [replace(method, solver=name) for name in ((args.solver,) if args.solver else finding_solvers())]
     heads = ("unrelated", "accepted", "correct", "kept", "precision", "ECE", "in 68 %", "in 95 %", "AUC", "kept 1 %")
     print(f"{'solver':16}" + "".join(f"{head:>10}" for head in heads))
     tables = zip(*judged_pairs(methods, args.places, args.split, args.unrelated), strict=True)

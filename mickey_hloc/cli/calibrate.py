@@ -59,10 +59,10 @@ def run(args: argparse.Namespace) -> int:
     from mickey_hloc.confidence import Calibrations, write_calibrations
     from mickey_hloc.confidence.fit import fit_calibration
     from mickey_hloc.io.locks import sole_writer
-    from mickey_hloc.solvers import SOLVERS
+    from mickey_hloc.solvers import finding_solvers
 
     method = chosen_method(args)
-    solvers = [args.solver] if args.solver else list(SOLVERS.names)
+    solvers = (args.solver,) if args.solver else finding_solvers()
     methods = [replace(method, solver=solver) for solver in solvers]
     parts = [each.resolve() for each in methods]
     known_calibrations(args.output)  # a file of something else is found before the work

@@ -30,4 +30,9 @@ def get_solver(name: str, **options: Any) -> Solver:
     return SOLVERS.create(name, **options)
 
 
-__all__ = ["SOLVERS", "PoseProblem", "RelativePose", "Solver", "View", "get_solver"]
+def finding_solvers() -> tuple[str, ...]:
+    """Names of the solvers that find a pose from matches; the others take one that a pair model predicts."""
+    return tuple(name for name in SOLVERS.names if not SOLVERS.get(name).needs_prediction)
+
+
+__all__ = ["SOLVERS", "PoseProblem", "RelativePose", "Solver", "View", "finding_solvers", "get_solver"]

@@ -12,8 +12,10 @@ from support.mapfree_files import REFERENCE, frame, pose_line, write_scene
 
 from mickey_hloc.benchmark.judged_pairs import judged_pairs
 from mickey_hloc.cli import main
+from mickey_hloc.confidence import read_calibrations, shipped_calibrations
 from mickey_hloc.errors import InputError
 from mickey_hloc.features.sift import SiftExtractor
+from mickey_hloc.solvers import finding_solvers
 from mickey_hloc.two_view.method import Method
 
 METHODS = [Method(feature="sift", depth="constant:2", solver=solver) for solver in ("procrustes", "pnp")]
@@ -86,6 +88,23 @@ def test_groups_of_places_are_paired_among_themselves(places, tmp_path, monkeypa
     assert asked == [["place0"], ["place1"]]
     assert "needs at least 20 correct" in capsys.readouterr().err
     assert not (tmp_path / "c.json").exists()
+
+
+def test_all_solvers_that_find_poses_are_fitted(places, tmp_path, monkeypatch, capsys) -> None:
+    """The one that takes a pair model's pose has nothing to be fitted to."""
+    fitted = []
+
+    def fit(table, fitted_on):
+        fitted.append(len(table))
+        return shipped_calibrations().find("sift", "pnp")
+
+    monkeypatch.setattr("mickey_hloc.confidence.fit.fit_calibration", fit)
+    out = tmp_path / "c.json"
+    command = ["calibrate", *map(str, places), "--unrelated", "2", "--feature", "sift", "--depth", "constant:2"]
+    assert main([*command, "--output", str(out)]) == 0
+    assert fitted == [2 + 2] * len(finding_solvers())
+    assert {solver for _, solver in read_calibrations(out).table} == set(finding_solvers())
+    assert "predicted" not in capsys.readouterr().out
 
 
 def test_a_place_alone_has_no_unrelated_pairs(places) -> None:

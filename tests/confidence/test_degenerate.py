@@ -10,7 +10,7 @@ from support.degenerate_scenes import KINDS, degenerate_scene
 from support.solver_scenes import R_TRUE, errors, make_scene
 
 from mickey_hloc.confidence import accept, shipped_calibrations
-from mickey_hloc.solvers import SOLVERS, get_solver
+from mickey_hloc.solvers import SOLVERS, finding_solvers, get_solver
 
 COUNT = int(os.environ.get("MICKEY_DEGENERATE", "4"))  # of each kind; 200 for the figures in confidence/README.md
 # Among 2,000 of them these were once accepted with the rotation wrong by 10 to 13 degrees.
@@ -35,7 +35,7 @@ def test_no_accepted_pose_of_a_degenerate_problem_is_wrong(name: str, family: st
 
 
 @pytest.mark.parametrize("family", ["any", "sift"])
-@pytest.mark.parametrize("name", [name for name in SOLVERS.names if not get_solver(name).needs_prediction])
+@pytest.mark.parametrize("name", finding_solvers())
 def test_exact_matches_are_accepted(name: str, family: str) -> None:
     solver, calibration = get_solver(name), shipped_calibrations().find(family, name)
     for seed in range(8):

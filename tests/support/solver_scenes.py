@@ -7,10 +7,10 @@ from torch import Tensor
 from mickey_hloc.geometry import backproject, pose_errors, project, transform
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.geometry.rigid import skew
-from mickey_hloc.solvers import SOLVERS, PoseProblem, View
+from mickey_hloc.solvers import PoseProblem, View, finding_solvers
 
 # Those that find a pose by themselves; the others take the one that a pair model predicts.
-FINDING = [name for name in SOLVERS.names if not SOLVERS.get(name).needs_prediction]
+FINDING = finding_solvers()
 
 SIZE = (640, 480)
 K = torch.tensor([[520.0, 0, 321], [0, 530.0, 239], [0, 0, 1]])
