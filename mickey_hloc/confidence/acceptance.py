@@ -11,6 +11,7 @@ from mickey_hloc.geometry.relative_pose import CovarianceParts, Interval, Relati
 from mickey_hloc.registry import CheckedOptions, require
 
 Policy = Literal["supported", "all"]
+_MANY, _OF_MANY_DEG = 16, 4.0
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class AcceptanceOptions(CheckedOptions):
         min_inliers: fewer distinct inliers than this are refused.
         max_log10_nfa: refused unless fewer than 10^max_log10_nfa equally supported poses are expected by chance.
         max_rotation_std_deg: a larger standard deviation of the rotation, about its least certain axis and by the
-            residuals alone, is refused (few inliers, on a line or in one spot). None: that of the calibration.
+            residuals alone, is refused (few inliers, on a line or in one spot). None: that of the calibration, or
+            ``_OF_MANY_DEG`` with ``_MANY`` inliers or more, whose residuals are a better measure of the noise.
         min_line_distance: refused where the inliers lie nearer to one line in an image, as a share of its diagonal; up
             to twice as far where ``min_line_sigmas`` is missed too.
         min_line_sigmas: their distance from the line, in standard errors that the noise of depth gives it.
@@ -92,7 +94,8 @@ def refusal(
     inliers, total = round(evidence.num_inliers), round(evidence.num_correspondences)
     if evidence.num_inliers < o.min_inliers:
         return f"{inliers} distinct inliers of {total}, {o.min_inliers} are needed"
-    limit = calibration.max_rotation_std_deg if o.max_rotation_std_deg is None else o.max_rotation_std_deg
+    usual = calibration.max_rotation_std_deg
+    limit = o.max_rotation_std_deg or (max(usual, _OF_MANY_DEG) if evidence.num_inliers >= _MANY else usual)
     if evidence.rotation_std_deg > limit or _on_a_line(evidence, o):
         return "the inliers lie on a line or in one spot and do not determine the rotation"
     if evidence.log10_nfa > o.max_log10_nfa:
