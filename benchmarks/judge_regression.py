@@ -1,20 +1,19 @@
-"""Trained relative-pose regressions on the same pairs of rooms, beside no motion.
+"""Trained relative-pose regressions on the validation pairs of a training's configuration, beside no motion.
 
-python benchmarks/judge_regression.py runs/rpr_6d/model.safetensors runs/rpr_points/model.safetensors
-python benchmarks/judge_regression.py runs/rpr_6d/model.safetensors --size 200 --seed 3 --style near
+python benchmarks/judge_regression.py configs/convolutional.yaml data.val.seed=3 --weights runs/rpr_6d/model.safetensors
 """
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pycolmap
 import torch
 
-from mickey_hloc.datasets.synthetic_pairs import SyntheticSource
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.rooms.cameras import PairOptions
+from mickey_hloc.registry import make_options
+from mickey_hloc.training.config import read_config
+from mickey_hloc.training.options import TrainConfig
 from mickey_hloc.training.validation import PairJudgement, judge_pair, summarise
 from mickey_hloc.weights.regression import load_regression
 
@@ -28,31 +27,32 @@ COLUMNS = {
 
 
 def main() -> None:
-    """Every pair is rendered once and shown to all networks."""
+    """Every pair is opened (rooms: rendered) once and shown to all networks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", nargs="+", type=Path)
-    parser.add_argument("--size", type=int, default=200, help="pairs (default: 200)")
-    parser.add_argument("--seed", type=int, default=3)
-    parser.add_argument("--style", help="of the rooms' views (default: that of the rooms)")
-    args = parser.parse_args()
+    parser.add_argument("config", type=Path, help="of a training of metric keypoints: its data.val is judged on")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    parser.add_argument("--weights", nargs="+", type=Path, required=True)
+    args = parser.parse_intermixed_args()
     torch.set_num_threads(1)
-    networks = {path: load_regression(path) for path in args.weights}
+    networks = {str(path): load_regression(path) for path in args.weights}
     [size_wh] = {network.options.size_wh for network in networks.values()}
-    views = PairOptions() if args.style is None else dataclasses.replace(PairOptions(), style=args.style)
-    pairs = SyntheticSource(size=args.size, seed=args.seed, views=views).open(size_wh)
-    judged: dict[str, list[PairJudgement]] = {str(path): [] for path in networks} | {"no motion": []}
-    for index in range(args.size):
+    config = make_options(TrainConfig, read_config(args.config, args.overrides), "")
+    if config.data.val is None:
+        parser.error("this configuration has no validation pairs")
+    pairs = config.data.val.open(size_wh)
+    judged: dict[str, list[PairJudgement]] = {name: [] for name in (*networks, "no motion")}
+    for index in range(len(pairs)):
         item = pairs[index]
-        for path, network in networks.items():
+        for name, network in networks.items():
             with torch.no_grad():
                 R, t = network(item["image0"][None], item["image1"][None])
-            pose = np.concatenate([R[0].double().numpy(), t[0, :, None].double().numpy()], axis=1)
-            judged[str(path)].append(_judge(pose, item, size_wh))
+            judged[name].append(_judge(torch.cat([R[0], t[0, :, None]], dim=1).double().numpy(), item, size_wh))
         judged["no motion"].append(_judge(np.eye(3, 4), item, size_wh))
-    print(f"{args.size} pairs of {size_wh[0]} x {size_wh[1]} px, seed {args.seed}")
+    print(f"{len(pairs)} pairs of {size_wh[0]} x {size_wh[1]} px")
     print(f"{'':44s}" + "".join(f"{title:>11s}" for title in COLUMNS.values()))
-    for name, pair_judgements in judged.items():
-        figures = summarise(pair_judgements, 0.1, 0.25, 5.0)
+    for name, of_pairs in judged.items():
+        o = config.validation
+        figures = summarise(of_pairs, o.vcre_share, o.pose_m, o.pose_deg)
         print(f"{name:44s}" + "".join(f"{figures[key]:11.3f}" for key in COLUMNS))
 
 
