@@ -128,7 +128,7 @@ class Method(CheckedOptions):
             if self.feature is not None:
                 raise InputError(f"Matcher {self.matcher} makes its own keypoints: leave out the feature.")
             return None, matching
-        extractor = self._extractor(self.feature or "mickey")
+        extractor = self._extractor(self.feature or "mickey", None, self.feature_options)
         if isinstance(matching, DualSoftmaxMatcher) and not isinstance(extractor, MickeyExtractor):
             raise InputError(f"Matcher {matching.name} is for MicKey's features; choose another for {self.feature}.")
         return extractor, matching
@@ -142,7 +142,7 @@ class Method(CheckedOptions):
                 "nor the depth is MicKey's: leave it out."
             )
 
-    def _extractor(self, name: str, weights: str | None = None) -> Extractor:
+    def _extractor(self, name: str, weights: str | None, own: Mapping[str, Any]) -> Extractor:
         cls = EXTRACTORS.get(name, self.hloc)
         has_device = "device" in getattr(cls.Options, "__dataclass_fields__", {})  # SIFT runs no network
         options: dict[str, Any] = {"device": self.device} if self.device is not None and has_device else {}
@@ -151,7 +151,7 @@ class Method(CheckedOptions):
             chosen["backend"] = self.backend
             options |= {key: value for key, value in chosen.items() if value is not None}
             options |= {"focal_correction": "resize"} if self.focal_correction == "resize" else {}
-        extractor = EXTRACTORS.create(name, self.hloc, **self._as_stored({**options, **self.feature_options}))
+        extractor = EXTRACTORS.create(name, self.hloc, **self._as_stored({**options, **own}))
         _ = extractor.preprocessing  # a file of weights that is not there shows here
         return extractor
 
@@ -207,7 +207,8 @@ class Method(CheckedOptions):
             return self.depth, None
         if isinstance(extractor, MickeyExtractor) and argument in ("", extractor.options.weights):
             return None, None
-        return "mickey", self._extractor("mickey", argument or self.weights)
+        own = self.feature_options if isinstance(extractor, MickeyExtractor) else {}  # else they are another feature's
+        return "mickey", self._extractor("mickey", argument or self.weights, own)
 
 
 def find_user_matching(path: str) -> type[Matcher] | type[PairModel]:

