@@ -86,7 +86,7 @@ def run_command(run: Callable[[], int], name: str) -> int:
     """Exit status of a command; a user's error is one sentence, and warnings become notes on stderr."""
     out, err = sys.stdout, sys.stderr
     try:
-        with plain_output(out, err), terminable(), warnings.catch_warnings():
+        with plain_output(out, err), terminable(light=name.endswith(" weights")), warnings.catch_warnings():
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = _note  # type: ignore[assignment]
             return run()

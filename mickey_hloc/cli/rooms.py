@@ -66,9 +66,11 @@ def run(args: argparse.Namespace) -> int:
     (args.out / "train").mkdir(exist_ok=True)
     with multiprocessing.get_context("spawn").Pool(args.jobs, initializer=_begin) as pool:
         numbers = range(args.first, args.first + args.rooms)
-        made = sum(tqdm(pool.imap_unordered(partial(_call, render), numbers), total=args.rooms, unit="room"))
-        pool.close()
-        pool.join()
+        try:
+            made = sum(tqdm(pool.imap_unordered(partial(_call, render), numbers), total=args.rooms, unit="room"))
+        finally:
+            pool.terminate()  # all is done, or one failed; joined, or its semaphores are said to leak
+            pool.join()
     print(f"{args.rooms} rooms in {args.out / 'train'}, {made} of them new")
     return 0
 

@@ -7,8 +7,9 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from typing import Any, TextIO
 
 TERMINATED = 128 + signal.SIGTERM
@@ -75,15 +76,20 @@ def plain_output(out: TextIO, err: TextIO) -> Iterator[None]:
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM raises ``Terminated`` in the block, so that locks and temporary files are removed; in the main thread."""
+def terminable(light: bool = False) -> Iterator[None]:
+    """SIGTERM raises ``Terminated`` in the block, so that locks and temporary files are removed; in the main thread.
+
+    Args:
+        light: nothing in the block imports pycolmap, which would take the signal for itself.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    with _sigterm_waits():
-        from mickey_hloc.io.signals import on_sigterm
-
-        before = on_sigterm(signal.SIG_DFL)
+    on_sigterm: Callable[[Any], Any] = partial(signal.signal, signal.SIGTERM)
+    if not light:
+        with _sigterm_waits():
+            from mickey_hloc.io.signals import on_sigterm
+    before = on_sigterm(signal.SIG_DFL)
     process = os.getpid()
 
     def end(number: int, _: object) -> None:

@@ -70,7 +70,8 @@ def test_depth_that_is_the_same_everywhere_has_a_calibration_of_its_own() -> Non
     ("changes", "reason"),
     [
         ({"num_inliers": 7.0}, "7 distinct inliers of 60, 8 are needed"),
-        ({"rotation_std_deg": 2.1}, "do not determine the rotation"),
+        ({"rotation_std_deg": 2.1, "num_inliers": 12.0}, "do not determine the rotation"),
+        ({"rotation_std_deg": 4.1}, "do not determine the rotation"),
         ({"line_distance": 0.005}, "do not determine the rotation"),
         ({"line_distance": 0.015, "depth_disagreement": 0.1}, "do not determine the rotation"),
         ({"log10_nfa": 0.0}, "no more than chance explains"),

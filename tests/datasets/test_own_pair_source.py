@@ -178,7 +178,7 @@ def test_in_the_configuration_of_a_training(folder: Path) -> None:
     assert batches[0]["image0"].shape == (2, 3, 24, 32)
     assert len(list(loaded.val_dataloader())) == 3
     wrong = {"name": "x", "data": {**data, "train": {**own, "steps": 1}}}
-    with pytest.raises(InputError, match=r"Unknown option 'steps' of data.train; known: file, judge, step"):
+    with pytest.raises(InputError, match=r"Unknown option 'steps' of data.train; known: exif_turn, file, judge, step"):
         make_options(TrainConfig, wrong, "")
 
 

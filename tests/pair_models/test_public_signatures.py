@@ -1,6 +1,6 @@
 """The stubs of other packages have the signatures of the sources that were read, and of the packages where they are.
 
-``tests/data/public_signatures.json`` says which versions; ``.ci/signatures`` compares it with the newest sources.
+``public_signatures.json`` says which versions; ``.ci/signatures`` compares it with the newest sources.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from support import stub_geometry
 from support.public_signatures import of_function, of_source
 
 RECORDED: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[1] / "data" / "public_signatures.json").read_text(encoding="utf-8")
+    (Path(__file__).parent / "public_signatures.json").read_text(encoding="utf-8")
 )
 
 

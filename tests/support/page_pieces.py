@@ -32,6 +32,11 @@ NOT_RUN = {
     "mickey-hloc train": "hours; test_config.py builds every configuration, and test_training.py trains one",
     "tensorboard": "runs until it is stopped",
     "python benchmarks/judge_training.py": "needs a trained model or photos that are not shipped",
+    "python benchmarks/judge_regression.py": "needs trained models",
+    "mickey-hloc extract images --weights small --output feats.h5 --engine ray": "needs a cluster, see tests/engine",
+    "mickey-hloc match pairs.txt --features feats.h5 --output matches.h5 --engine ray": "the same",
+    "mickey-hloc poses pairs.txt --features feats.h5 --matches matches.h5 --intrinsics images --output poses.txt "
+    "--engine ray": "the same",
     "mickey-hloc benchmark grid configs/ablation/table": "weights of six methods, which are downloaded",
     "mickey-hloc benchmark grid configs/ablation/redkitchen": "hloc's weights, and a model that is trained for hours",
     "mickey-hloc benchmark mapfree datasets/mapfree --output outputs/mapfree --split val": "published weights",
