@@ -53,7 +53,7 @@ def judged_pairs(
     Args:
         methods: features and matches that several of them use are made once.
         places: folders in Map-free layout that show different places. The scenes of a single one count as places.
-        split: of each; a place without it gives its training scenes.
+        split: of each; a place without "val" gives its training scenes.
         num_unrelated: pairs of one photo of each of two places, all different, drawn by the first method's seed; 0 for
             none.
         progress: show a bar on stderr.
@@ -67,9 +67,7 @@ def judged_pairs(
     root = Path(os.path.commonpath([Path(place).resolve() for place in places]))
     cache: dict[Any, Any] = {}
     estimators = [TwoViewEstimator(method, root, cache) for method in methods]
-    scenes = [[read_scene(path) for path in find_scenes(*_split_of(place, split))] for place in places]
-    draw = random.Random(methods[0].seed)
-    pairs = _posed(scenes, draw) + _unrelated(scenes, num_unrelated, draw)
+    pairs = _pairs_of_places(places, split, num_unrelated, methods[0].seed)
     photo = lru_cache(maxsize=256)(partial(_photo, root, methods[0].exif_turn))
     for (scene0, frame0), (scene1, frame1), truth in tqdm(pairs, desc="pairs", disable=not progress):
         try:
@@ -80,9 +78,35 @@ def judged_pairs(
         yield [_judged(estimator, *photos, truth) for estimator in estimators]
 
 
+def check_places(groups: Sequence[Sequence[Path]], split: str, num_unrelated: int) -> None:
+    """Refuse, before the long work, groups of places that ``judged_pairs`` could not make its pairs of.
+
+    Raises:
+        InputError: a place is named twice, is missing or has no such scenes, or a group has too few photos.
+    """
+    named = [Path(place).resolve() for group in groups for place in group]
+    for place in named:
+        if named.count(place) > 1:
+            raise InputError(f"{place} is named twice: its pairs would count double, or as unrelated ones.")
+    for group in groups:
+        _pairs_of_places(group, split, num_unrelated, 0)
+
+
+def _pairs_of_places(places: Sequence[Path], split: str, num_unrelated: int, seed: int) -> list[_Pair]:
+    scenes = [[read_scene(path) for path in find_scenes(*_split_of(place, split))] for place in places]
+    draw = random.Random(seed)
+    return _posed(scenes, draw) + _unrelated(scenes, num_unrelated, draw)
+
+
 def _split_of(place: Path, split: str) -> tuple[Path, str]:
     place = Path(place).resolve()
-    return place, split if (place / split).is_dir() or not (place / "train").is_dir() else "train"
+    wanted = [split, "train"] if split == "val" else [split]
+    found = [name for name in wanted if (place / name).is_dir()]
+    if not found:
+        raise InputError(
+            f"{place} has no folder '{split}'; name a folder in Map-free layout, or its split with --split."
+        )
+    return place, found[0]
 
 
 def _posed(scenes: list[list[MapFreeScene]], draw: random.Random) -> list[_Pair]:

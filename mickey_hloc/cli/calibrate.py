@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mickey_hloc.cli.vocabulary import add_method, add_output, chosen_method
+from mickey_hloc.errors import InputError
 
 if TYPE_CHECKING:
     from mickey_hloc.confidence import Calibrations
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="further places, paired among themselves, e.g. photos beside rendered rooms; repeatable",
     )
     parser.add_argument(
-        "--split", default="val", help="of each; a place without it gives its train scenes (default: %(default)s)"
+        "--split", default="val", help="of each; one without val gives its train scenes (default: %(default)s)"
     )
     parser.add_argument(
         "--unrelated", type=int, default=500, metavar="N", help="unrelated pairs of each group (default: %(default)s)"
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
     from itertools import chain
 
-    from mickey_hloc.benchmark.judged_pairs import judged_pairs
+    from mickey_hloc.benchmark.judged_pairs import check_places, judged_pairs
     from mickey_hloc.confidence import Calibrations, write_calibrations
     from mickey_hloc.confidence.fit import fit_calibration
     from mickey_hloc.io.locks import sole_writer
@@ -67,6 +68,9 @@ def run(args: argparse.Namespace) -> int:
     parts = [each.resolve() for each in methods]
     known_calibrations(args.output)  # a file of something else is found before the work
     groups = [args.places, *args.also]
+    if args.unrelated < 1:
+        raise InputError(f"--unrelated is {args.unrelated}: a calibration needs pairs of different places, 1 or more.")
+    check_places(groups, args.split, args.unrelated)
     judged = chain.from_iterable(judged_pairs(methods, group, args.split, args.unrelated) for group in groups)
     tables = zip(*judged, strict=True)
     made = Calibrations({})

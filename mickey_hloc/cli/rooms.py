@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from mickey_hloc.datasets.room_export import ExportOptions, export_scene, hold_options
+    from mickey_hloc.io.files import check_writable
     from mickey_hloc.rooms.styles import STYLES
 
     if min(args.rooms, args.jobs) < 1 or min(args.seed, args.first) < 0:
@@ -60,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         views = replace(STYLES[args.style].options, fov_deg=fov, baseline_m=baseline, overlap=overlap)
     except ValueError as error:
         raise InputError(f"{error}.") from error
+    check_writable(args.out, is_file=False)
     options = ExportOptions(args.places, args.views, tuple(args.size), views)
     hold_options(args.out, args.seed, options)
     render = partial(export_scene, args.out / "train", seed=args.seed, options=options)

@@ -100,7 +100,10 @@ def average_poses(poses: Mapping[Pair, RelativePose], options: PoseGraphOptions 
         if pose.success and pose.confidence >= chosen.min_confidence and pair[0] != pair[1]
     }
     if not used:
-        raise InputError(f"None of {len(poses)} pairs has a pose with a confidence of {chosen.min_confidence:g}.")
+        raise InputError(
+            f"None of {len(poses)} pairs has a pose with a confidence of {chosen.min_confidence:g}; give "
+            "the poses file of more pairs, or a lower confidence."
+        )
     everyone = sorted({name for pair in poses for name in pair})
     rotations, contradicting = _average_rotations(used, everyone, chosen)
     names = sorted(rotations)

@@ -112,7 +112,8 @@ class Page:
             footer: how it was made, for example the command.
         """
         with atomic_path(Path(path)) as temporary:
-            temporary.write_text(self.as_html(footer), encoding="utf-8")
+            # Names of files need not be UTF-8.
+            temporary.write_bytes(self.as_html(footer).encode("utf-8", "backslashreplace"))
         return Path(path)
 
     def as_html(self, footer: str = "") -> str:

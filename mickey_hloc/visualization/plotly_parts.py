@@ -39,4 +39,13 @@ def plotly_script() -> str:
 def figure_as_html(figure: Any, height_px: int) -> str:
     """A piece of HTML that needs ``plotly_script`` before it; plotly escapes what could end the script."""
     options = {"full_html": False, "include_plotlyjs": False, "config": _CONFIG, "default_height": f"{height_px}px"}
-    return str(figure.to_html(**options))
+    try:
+        return str(figure.to_html(**options))
+    except TypeError:  # plotly's fast way to json takes no name that is no UTF-8
+        import plotly.io as pio
+
+        fast, pio.json.config.default_engine = pio.json.config.default_engine, "json"
+        try:
+            return str(figure.to_html(**options))
+        finally:
+            pio.json.config.default_engine = fast

@@ -83,11 +83,33 @@ def test_groups_of_places_are_paired_among_themselves(places, tmp_path, monkeypa
 
     monkeypatch.setattr("mickey_hloc.benchmark.judged_pairs.judged_pairs", judged)
     method = ["--feature", "sift", "--depth", "constant:2", "--solver", "pnp", "--output", str(tmp_path / "c.json")]
+    monkeypatch.setattr("mickey_hloc.benchmark.judged_pairs.check_places", lambda *_: None)  # one scene a group here
     first, second = map(str, places)
     assert main(["calibrate", first, "--also", second, *method]) == 2  # far too few pairs
     assert asked == [["place0"], ["place1"]]
     assert "needs at least 20 correct" in capsys.readouterr().err
     assert not (tmp_path / "c.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["{0}", "{0}/"], "is named twice"),
+        (["{0}", "--also", "{0}", "{1}"], "is named twice"),
+        (["{0}", "{1}", "--also", "{0}x", "{1}x"], "has no folder 'val'"),
+        (["{0}", "{1}", "--split", "other"], "has no folder 'other'"),
+        (["{0}", "{1}", "--unrelated", "-1"], "--unrelated is -1"),
+        (["{0}", "{1}", "--unrelated", "500"], "two places or more, with enough photos"),
+    ],
+)
+def test_wrong_places_are_said_before_the_work(given, words, places, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("mickey_hloc.benchmark.judged_pairs.judged_pairs", lambda *_: pytest.fail("worked already"))
+    command = [part.format(*places) for part in given] + ([] if "--unrelated" in given else ["--unrelated", "2"])
+    command += ["--feature", "sift", "--depth", "constant:2", "--output", str(tmp_path / "c.json")]
+    assert main(["calibrate", *command]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
 
 
 def test_all_solvers_that_find_poses_are_fitted(places, tmp_path, monkeypatch, capsys) -> None:

@@ -110,3 +110,12 @@ def test_charts_show_the_numbers() -> None:
     np.testing.assert_allclose(bars.x, [0.05, 0.95])
     assert list(bars.text) == ["1", "2"]
     assert list(histogram(np.array([0.1, 0.9, 0.95]), "c", bins=2).data[0].y) == [1, 2]
+
+
+def test_names_that_are_no_utf8_are_on_the_page_with_escapes(tmp_path: Path) -> None:
+    go = pytest.importorskip("plotly.graph_objects")
+    page = Page("caf\udce9.jpg", "A photo.")
+    page.charts([("caf\udce9", go.Figure(layout={"title": {"text": "caf\udce9"}}))])
+    page.text("caf\udce9")
+    text = page.write(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "caf\\udce9" in text
