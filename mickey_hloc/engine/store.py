@@ -28,11 +28,6 @@ def is_url(place: Place) -> bool:
     return isinstance(place, str) and "://" in place
 
 
-def place_of(text: str) -> Place:
-    """A URL as it is, anything else as a path."""
-    return text if is_url(text) else Path(text)
-
-
 def file_system(url: str) -> tuple[Any, str]:
     """fsspec's file system of a URL, and the path in it.
 
