@@ -79,6 +79,9 @@ def plain_output(out: TextIO, err: TextIO) -> Iterator[None]:
 def terminable(light: bool = False) -> Iterator[None]:
     """SIGTERM raises ``Terminated`` in the block, so that locks and temporary files are removed; in the main thread.
 
+    A signal that arrives while a library calls us back may come out of it as any other exception: the block ends by
+    ``Terminated`` or ``KeyboardInterrupt`` then too.
+
     Args:
         light: nothing in the block imports pycolmap, which would take the signal for itself.
     """
@@ -90,28 +93,48 @@ def terminable(light: bool = False) -> Iterator[None]:
         with _sigterm_waits():
             from mickey_hloc.io.signals import on_sigterm
     before = on_sigterm(signal.SIG_DFL)
+    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not in a shell's background
     process = os.getpid()
+    sent: list[BaseException] = []
 
     def end(number: int, _: object) -> None:
         if os.getpid() != process:  # a child that was forked has nothing to remove
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        raise Terminated
+        sent.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise sent[-1]
+
+    on_sigterm(end)
+    if interruptible:
+        signal.signal(signal.SIGINT, end)
+    try:
+        with _callbacks_end_too():
+            yield
+    except BaseException:
+        if sent:
+            raise sent[-1] from None
+        raise
+    finally:
+        if interruptible:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        on_sigterm(before)
+
+
+@contextmanager
+def _callbacks_end_too() -> Iterator[None]:
+    """A signal within a callback that lets no exception through ends the process; the next run removes what is left."""
 
     def unraisable(told: sys.UnraisableHookArgs) -> None:
-        # A signal within a callback that lets no exception through; the next run removes what is left behind.
         if isinstance(told.exc_value, Terminated | KeyboardInterrupt):
             os._exit(TERMINATED if isinstance(told.exc_value, Terminated) else 128 + signal.SIGINT)
         hook(told)
 
     hook = sys.unraisablehook
     sys.unraisablehook = unraisable
-    on_sigterm(end)
     try:
         yield
     finally:
         sys.unraisablehook = hook
-        on_sigterm(before)
 
 
 @contextmanager

@@ -93,6 +93,29 @@ def test_sigterm_ends_quietly(capsys: pytest.CaptureFixture[str]) -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.mark.parametrize(("sent", "status", "said"), [("SIGTERM", 143, ""), ("SIGINT", 130, "interrupted; run the ")])
+def test_a_signal_that_a_library_turns_into_another_error_still_ends_quietly(
+    capsys: pytest.CaptureFixture[str], sent: str, status: int, said: str
+) -> None:
+    """HDF5, calling our file back, went on with the exception and it came out as an AttributeError."""
+
+    def work() -> int:
+        try:
+            os.kill(os.getpid(), signal.Signals[sent])
+            signal.pause()
+        except BaseException:
+            raise AttributeError("no attribute 'flush'") from None
+        return 0
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert run_command(work, "mickey-hloc") == status
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.startswith(said)
+
+
 def test_leftovers_of_killed_runs_are_removed(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:

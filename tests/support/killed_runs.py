@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from mickey_hloc.io.signals import on_sigterm
 from support.step_runs import STEPS, Step, content, left_beside, prepare, run_in_child, same_in_every_run, stored
 
 
@@ -42,6 +43,7 @@ def kill_often(step: Step, name: str, folder: Path, kills: int, draw: random.Ran
 def main() -> None:
     folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     sent = signal.Signals[sys.argv[4] if len(sys.argv) > 4 else "SIGKILL"]
+    on_sigterm(signal.SIG_DFL)  # not pycolmap's stack trace, in children that are not yet commands
     draw = random.Random(seed)
     results = {}
     for step_name in sys.argv[5:] or STEPS:
