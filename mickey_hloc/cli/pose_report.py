@@ -63,7 +63,7 @@ def pose_statement(pose: RelativePose, names: tuple[str, str], truth: pycolmap.R
         return f"No pose of {names[1]} relative to {names[0]}: {pose.reason}"
     low, high = pose.distance_95_m
     lines = [f"Seen from {names[0]}, {pose_in_words(pose).replace('cam1', names[1], 1)}."]
-    sure = strength(pose.confidence) + (f" ({pose.note})" if pose.note else "")
+    sure = f"{strength(pose.confidence)} to within a tenth of the picture" + (f" ({pose.note})" if pose.note else "")
     if np.isfinite(high):
         sure += f"; the distance is {low:.2f} to {high:.2f} m in 95 of 100 such cases"
     lines.append(f"{sure[0].upper()}{sure[1:]}.")
