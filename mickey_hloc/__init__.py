@@ -4,9 +4,11 @@ What users import from here is loaded when first asked for, so that ``import mic
 """
 
 import importlib
+import zlib  # before pycolmap, which exports its own zlib: the system's, loaded later, would call that and crash
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
+assert zlib
 
 if TYPE_CHECKING:
     from mickey_hloc.datasets.example import load_example as load_example

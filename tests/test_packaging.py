@@ -72,6 +72,17 @@ def test_importing_the_package_is_light() -> None:
     assert run.stdout.split() == [mickey_hloc.__version__, "set()"]
 
 
+def test_pictures_are_written_whatever_is_imported_first() -> None:
+    """Where Python loads zlib late, pycolmap's got between Pillow and the system's, and PNGs ended in a crash."""
+    code = """
+import io, mickey_hloc, pycolmap
+from PIL import Image
+Image.effect_noise((640, 480), 100).save(io.BytesIO(), "PNG")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_file_that_is_no_module_is_package_data(pyproject: dict[str, Any]) -> None:
     patterns = pyproject["tool"]["setuptools"]["package-data"]["mickey_hloc"]
     files = [p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*") if p.is_file() and p.suffix != ".py"]
