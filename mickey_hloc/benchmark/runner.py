@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from mickey_hloc.benchmark.task import PoseTask
 from mickey_hloc.benchmark.timing import matching_ms
 from mickey_hloc.errors import MickeyHlocError
 from mickey_hloc.features import Extractor
-from mickey_hloc.io.signals import begin_worker
+from mickey_hloc.io.signals import begin_worker, starting_workers
 from mickey_hloc.two_view.method import Parts
 
 
@@ -158,7 +159,8 @@ def _run_stage(title: str, stage: list[Step], jobs: int, errors: Path) -> None:
         return
     start = time.monotonic()
     with _executor(min(jobs, len(stage))) as executor:  # anew: a process that was killed breaks its executor
-        futures: dict[Future[Any], Step] = {executor.submit(step.work, *step.arguments): step for step in stage}
+        with starting_workers() if jobs > 1 else nullcontext():
+            futures: dict[Future[Any], Step] = {executor.submit(step.work, *step.arguments): step for step in stage}
         for number, future in enumerate(as_completed(futures), start=1):
             step, error = futures[future], future.exception()
             state = "done" if error is None else "failed"

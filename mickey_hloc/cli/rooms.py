@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
     from mickey_hloc.datasets.room_export import ExportOptions, export_scene, hold_options
     from mickey_hloc.io.files import check_writable
+    from mickey_hloc.io.signals import starting_workers
     from mickey_hloc.rooms.styles import STYLES
 
     if min(args.rooms, args.jobs) < 1 or min(args.seed, args.first) < 0:
@@ -66,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
     hold_options(args.out, args.seed, options)
     render = partial(export_scene, args.out / "train", seed=args.seed, options=options)
     (args.out / "train").mkdir(exist_ok=True)
-    with multiprocessing.get_context("spawn").Pool(args.jobs, initializer=_begin) as pool:
+    with starting_workers():
+        workers = multiprocessing.get_context("spawn").Pool(args.jobs, initializer=_begin)
+    with workers as pool:
         numbers = range(args.first, args.first + args.rooms)
         try:
             made = sum(tqdm(pool.imap_unordered(partial(_call, render), numbers), total=args.rooms, unit="room"))

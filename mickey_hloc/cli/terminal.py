@@ -12,6 +12,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 from typing import Any, TextIO
 
+from mickey_hloc.io.signals import on_sigterm
+
 TERMINATED = 128 + signal.SIGTERM
 STYLES = {"good": "1;32", "bad": "1;31"}  # bold green, bold red
 
@@ -88,11 +90,8 @@ def terminable(light: bool = False) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    on_sigterm: Callable[[Any], Any] = partial(signal.signal, signal.SIGTERM)
-    if not light:
-        with _sigterm_waits():
-            from mickey_hloc.io.signals import on_sigterm
-    before = on_sigterm(signal.SIG_DFL)
+    handle: Callable[[Any], Any] = partial(signal.signal, signal.SIGTERM) if light else on_sigterm
+    before = handle(signal.SIG_DFL)
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not in a shell's background
     process = os.getpid()
     sent: list[BaseException] = []
@@ -104,7 +103,7 @@ def terminable(light: bool = False) -> Iterator[None]:
         sent.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
         raise sent[-1]
 
-    on_sigterm(end)
+    handle(end)
     if interruptible:
         signal.signal(signal.SIGINT, end)
     try:
@@ -117,7 +116,7 @@ def terminable(light: bool = False) -> Iterator[None]:
     finally:
         if interruptible:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        on_sigterm(before)
+        handle(before)
 
 
 @contextmanager
@@ -135,16 +134,3 @@ def _callbacks_end_too() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = hook
-
-
-@contextmanager
-def _sigterm_waits() -> Iterator[None]:
-    """SIGTERM arrives after the block, in which nobody handles it as we do."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
