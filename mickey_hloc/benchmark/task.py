@@ -12,6 +12,7 @@ from mickey_hloc.engine import Engine
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.intrinsics import Intrinsics
+from mickey_hloc.io.json_text import parse_json
 from mickey_hloc.io.pairs import Pair
 
 IMAGE_SIZES = "images.json"
@@ -70,7 +71,7 @@ class PoseTask:
         record = self.outputs / IMAGE_SIZES
         known: dict[str, int] = {}
         if record.is_file() and not self.overwrite:
-            known = json.loads(record.read_text(encoding="utf-8"))
+            known = _sizes(record)
         sizes = {}
         for name in self.names:
             path = self.images / name
@@ -85,3 +86,10 @@ class PoseTask:
         if not sizes.items() <= known.items():
             with atomic_path(record) as temporary:
                 temporary.write_text(json.dumps({**known, **sizes}, indent=0), encoding="utf-8")
+
+
+def _sizes(record: Path) -> dict[str, int]:
+    try:
+        return {str(name): int(size) for name, size in parse_json(record.read_text(encoding="utf-8")).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{record} is damaged ({error}); delete it, or overwrite the outputs.") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -19,6 +20,7 @@ from mickey_hloc.benchmark.task import PoseTask
 from mickey_hloc.errors import MickeyHlocError
 from mickey_hloc.io.files import atomic_path
 from mickey_hloc.io.images import read_image
+from mickey_hloc.io.json_text import parse_json
 from mickey_hloc.two_view.estimator import TwoViewEstimator
 from mickey_hloc.two_view.method import Method, Parts
 from mickey_hloc.two_view.result import Photo
@@ -42,7 +44,8 @@ def matching_ms(task: PoseTask, parts: Parts, num_pairs: int) -> float | None:
         return None
     path = timing_path(task, parts)
     if path.is_file() and not task.overwrite:
-        return float(json.loads(path.read_text(encoding="utf-8"))["ms_per_pair"])
+        with suppress(ValueError, KeyError, TypeError):  # a damaged one is measured anew
+            return float(parse_json(path.read_text(encoding="utf-8"))["ms_per_pair"])
     step = max(1, len(task.pairs) // (num_pairs + 1))
     estimator = TwoViewEstimator(_matched(parts), task.images)
     try:

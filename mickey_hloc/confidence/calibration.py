@@ -18,6 +18,7 @@ from mickey_hloc.confidence.uncertainty import UncertaintyModel
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry.evidence import Evidence
 from mickey_hloc.io.files import atomic_path
+from mickey_hloc.io.json_text import parse_json
 
 FORMAT = "mickey_hloc calibrations 2"
 ANY = "any"  # the feature or solver of a fallback
@@ -161,8 +162,8 @@ def parse_calibrations(text: str, where: str) -> Calibrations:
         InputError: it is not of this format.
     """
     try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
+        found = parse_json(text)
+    except ValueError as error:
         raise InputError(f"{where} is not json ({error}); write it with `mickey-hloc calibrate`.") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("calibrations"), dict):
         raise InputError(f"{where} holds no calibrations of format '{FORMAT}'; write it with `mickey-hloc calibrate`.")

@@ -18,6 +18,7 @@ from mickey_hloc.datasets.mapfree import frame_path
 from mickey_hloc.errors import InputError
 from mickey_hloc.geometry import relative_motion
 from mickey_hloc.io.files import atomic_folder, atomic_path
+from mickey_hloc.io.json_text import parse_json
 from mickey_hloc.io.poses import write_absolute_poses
 from mickey_hloc.rooms.cameras import PairOptions, covisible, draw_intrinsics, preview
 from mickey_hloc.rooms.rendering import render
@@ -71,7 +72,7 @@ def hold_options(folder: Path, seed: int, options: ExportOptions) -> None:
     """
     path, now = Path(folder) / "rooms.json", json.loads(json.dumps({"seed": seed, **asdict(options)}))
     try:
-        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else now
+        before = parse_json(path.read_text(encoding="utf-8")) if path.is_file() else now
         before = _with_defaults(before, json.loads(json.dumps(asdict(ExportOptions()))))
     except (ValueError, AttributeError):
         before = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.io.checksum import sha256
 from mickey_hloc.io.features import TRAINING_FOCAL_KEY, FeatureFile, LearnedFocal
 from mickey_hloc.io.images import read_image_size
+from mickey_hloc.io.json_text import parse_json
 from mickey_hloc.io.origin import ORIGIN_KEY
 from mickey_hloc.registry import CheckedOptions
 
@@ -144,8 +144,8 @@ def file_origin(file: FeatureFile) -> Any:
     if not isinstance(told, str):
         return None
     try:
-        return json.loads(told)
-    except json.JSONDecodeError:
+        return parse_json(told)
+    except ValueError:
         return told
 
 

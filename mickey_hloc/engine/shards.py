@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from mickey_hloc.engine.store import Place, Store
+from mickey_hloc.errors import InputError
+from mickey_hloc.io.json_text import parse_json
 
 T = TypeVar("T")
 PLAN, LOG = "plan.json", "log.txt"
@@ -71,8 +73,11 @@ class ShardFolder:
         text = self.store.read_text(PLAN)
         if text is None:
             return None
-        plan = json.loads(text)
-        return int(plan["shards"]), str(plan["items"])
+        try:
+            plan = parse_json(text)
+            return int(plan["shards"]), str(plan["items"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{PLAN} among the shards in {self.folder} is damaged; delete the folder.") from error
 
     def write_plan(self, count: int, items: str) -> None:
         """Remember the plan for a later run."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mickey_hloc.errors import InputError
+from mickey_hloc.io.json_text import parse_json
 
 ORIGIN_KEY = "mickey_hloc_origin"  # attribute of an HDF5 file, first comment of a text file
 
@@ -19,8 +20,8 @@ def origin_values(attributes: Mapping[str, object]) -> dict[str, Any]:
     """What a file's attributes say of its making; empty where they say nothing that can be read."""
     told = attributes.get(ORIGIN_KEY)
     try:
-        values = json.loads(told) if isinstance(told, str) else {}
-    except json.JSONDecodeError:
+        values = parse_json(told) if isinstance(told, str) else {}
+    except ValueError:
         return {}
     return values if isinstance(values, dict) else {}
 
@@ -47,8 +48,8 @@ def check_origin(found: str | None, wanted: str, path: Path) -> None:
 
 def _difference(found: str, wanted: str) -> str:
     try:
-        had = json.loads(found)
-    except json.JSONDecodeError:
+        had = parse_json(found)
+    except ValueError:
         return f"its own account of it is damaged: {found[:80]!r}"
     wants = json.loads(wanted)
     if not isinstance(had, dict):

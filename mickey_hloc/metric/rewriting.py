@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pycolmap
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.colmap import PLACES, check_written, find_colmap_model, has_binary
+from mickey_hloc.io.json_text import parse_json
 
 REPORT = "scale.json"  # beside the files of a model in metres
 
@@ -82,7 +82,7 @@ def read_report(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
         if not math.isfinite(float(values["relative_std"])):
             raise ValueError("relative_std is not finite")
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -22,8 +22,8 @@ def usable_device(name: str | torch.device | None) -> torch.device:
     """
     try:
         device = torch.device(name or default_device())
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError, AttributeError) as error:
         reason = textwrap.shorten(str(error).split(". ")[0], 120, placeholder=" ...")
         raise InputError(f"The device '{name}' cannot be used here ({reason}); choose cpu, or leave it out.") from error
     return device

@@ -169,7 +169,7 @@ def make_trainer(config: RunConfig, folder: Path, **changes: Any) -> lightning.T
     }
     try:
         return lightning.Trainer(**{**told, **changes})
-    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
+    except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         names = "accelerator, devices, num_nodes, strategy, precision"
         told_by = " ".join(str(error).split())[:300].rstrip(".")
         raise InputError(f"The trainer cannot run with these values of {names}: {told_by}.") from error

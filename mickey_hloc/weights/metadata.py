@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from mickey_hloc.errors import WeightsError
+from mickey_hloc.io.json_text import parse_json
 from mickey_hloc.model.options import MicKeyOptions
 from mickey_hloc.weights.named import local_file
 from mickey_hloc.weights.state_file import unreadable
@@ -73,8 +73,8 @@ def parse_options(header: Mapping[str, str] | None, path: Path) -> MicKeyOptions
     if described is None:
         raise WeightsError(f"{path} has no '{METADATA_KEY}' metadata: it is not a checkpoint of this package.")
     try:
-        return MicKeyOptions.from_dict(json.loads(described))
-    except (ValueError, OverflowError, RecursionError) as error:  # InputErrors and json's are ValueErrors
+        return MicKeyOptions.from_dict(parse_json(described))
+    except (ValueError, OverflowError) as error:  # InputErrors and json's are ValueErrors
         reason = str(error)
         reason = reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + " ..."
         raise WeightsError(f"{path}: its '{METADATA_KEY}' metadata cannot be used: {reason}") from error

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from mickey_hloc.errors import WeightsError
 from mickey_hloc.io.files import atomic_path
+from mickey_hloc.io.json_text import parse_json
 from mickey_hloc.model.options import PUBLISHED_ENCODERS
 from mickey_hloc.model.regression import PoseRegressor, RegressionOptions
 from mickey_hloc.registry import make_options
@@ -52,7 +53,7 @@ def load_regression(name: str | os.PathLike[str]) -> PoseRegressor:
     if described is None:
         raise WeightsError(f"{path} is no relative-pose regression: it has no '{_KEY}' metadata.")
     try:
-        options = make_options(RegressionOptions, json.loads(described), where="the network")
+        options = make_options(RegressionOptions, parse_json(described), where="the network")
         if ":" in options.encoder:
             raise ValueError("its encoder is code outside this package")
         model = PoseRegressor(options)

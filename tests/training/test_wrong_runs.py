@@ -51,7 +51,14 @@ def test_wrong_values_are_named(tmp_path: Path, key: str, value: object, message
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("accelerator", "abacus"), ("precision", "3-bit"), ("strategy", "hope"), ("devices", "many"), ("devices", 0)],
+    [
+        ("accelerator", "abacus"),
+        ("accelerator", "tpu"),
+        ("precision", "3-bit"),
+        ("strategy", "hope"),
+        ("devices", "many"),
+        ("devices", 0),
+    ],
 )
 def test_what_lightning_does_not_know_is_one_sentence(tmp_path: Path, key: str, value: object) -> None:
     values = tiny_values(tmp_path, tmp_path / "runs", **{f"trainer__{key}": value})
