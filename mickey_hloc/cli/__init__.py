@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -51,10 +52,24 @@ ALIASES = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 honest failure (no pose, invalid submission), 2 wrong input."""
+    try:
+        command, args = parse(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        return _interrupted()
+
+    def run() -> int:
+        check_outputs(command, args)
+        return int(args.run(args))
+
+    return run_command(run, f"mickey-hloc {args.command}")
+
+
+def parse(argv: Sequence[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    """The parser of the command that was named, and what was said to it."""
     parser = CommandParser(prog="mickey-hloc", description="Metric relative poses for hloc.")
     parser.add_argument("--version", action="version", version=f"mickey-hloc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    arguments = [_translated(a) for a in (sys.argv[1:] if argv is None else argv)]
+    arguments = [_translated(argument) for argument in argv]
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if (
@@ -66,12 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     use_everywhere(parser)
     complete(parser)
     args = parser.parse_args(arguments)
-
-    def run() -> int:
-        check_outputs(commands.choices[args.command], args)
-        return int(args.run(args))
-
-    return run_command(run, f"mickey-hloc {args.command}")
+    return commands.choices[args.command], args
 
 
 def complete(parser: argparse.ArgumentParser) -> None:
@@ -94,8 +104,7 @@ def run_command(run: Callable[[], int], name: str) -> int:
         print(styled(f"{name}: {_in_one_line(error)}", "bad", err), file=err)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; run the same again to go on", file=err)
-        return 130
+        return _interrupted()
     except Terminated:
         return TERMINATED
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
@@ -104,6 +113,11 @@ def run_command(run: Callable[[], int], name: str) -> int:
     except OSError as error:  # a folder without write permission, a full disk
         print(styled(f"{name}: {_told(error)}", "bad", err), file=err)
         return 2
+
+
+def _interrupted() -> int:
+    print("interrupted; run the same again to go on", file=sys.stderr)
+    return 128 + signal.SIGINT
 
 
 def _in_one_line(error: MickeyHlocError) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from mickey_hloc.cli.sfm import add_matching_arguments, chosen_matching
+from mickey_hloc.cli.hloc_matching import add_matching_arguments, chosen_matching
 from mickey_hloc.cli.vocabulary import add_focal, add_output, guessed_cameras
 from mickey_hloc.errors import InputError
 

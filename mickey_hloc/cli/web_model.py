@@ -14,6 +14,7 @@ import numpy as np
 import pycolmap
 
 from mickey_hloc.cli import sfm
+from mickey_hloc.cli.reconstruction import reconstruct
 from mickey_hloc.cli.web_pose import TURN, as_frame, check_focal, in_page_words
 from mickey_hloc.cli.web_uploads import Limits, photos_of
 from mickey_hloc.errors import InputError, MickeyHlocError
@@ -89,7 +90,7 @@ def _model(
     parser = argparse.ArgumentParser("sfm")
     sfm.add_arguments(parser)
     with TURN:
-        found = sfm.reconstruct(parser.parse_args(words))
+        found = reconstruct(parser.parse_args(words))
     page = sfm.page_of(found)
     return page.statement, as_frame(page), None if found.scaled is None else _kept(found.scaled, images)
 

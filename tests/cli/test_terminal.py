@@ -116,6 +116,17 @@ def test_a_signal_that_a_library_turns_into_another_error_still_ends_quietly(
     assert capsys.readouterr().err.startswith(said)
 
 
+def test_ctrl_c_while_the_command_is_still_read_is_quiet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mickey_hloc.cli.use_everywhere", interrupted)
+    assert main(["demo"]) == 130
+    assert capsys.readouterr().err == "interrupted; run the same again to go on\n"
+
+
 def test_leftovers_of_killed_runs_are_removed(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:

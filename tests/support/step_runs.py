@@ -128,6 +128,7 @@ def run_in_child(
     child = os.fork()
     if child == 0:
         status = 99  # an exception: a traceback for a user
+        started = False
         try:
             os.dup2(tell, 2)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -135,8 +136,11 @@ def run_in_child(
             torch.set_num_threads(1)
             if before is not None:
                 before()
+            started = True
             status = step(path) if isinstance(step, Command) else run_command(lambda: int(step(path) is None), "step")
             sys.stderr.flush()
+        except KeyboardInterrupt:
+            status = 99 if started else 128 + signal.SIGINT
         finally:
             if status == 99:
                 import traceback
