@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.stub_metric3d import metric3d_vit_small
 
 from mickey_hloc.depth import DEPTH_SOURCES, SPECS, DepthSource, get_depth_source
 from mickey_hloc.depth.dense import DenseDepthSource
-from mickey_hloc.depth.predicted import DepthAnything3Depth, Metric3dDepth, MogeDepth, UniDepthDepth
+from mickey_hloc.depth.predicted import DepthAnything3Depth, MogeDepth, UniDepthDepth
 from mickey_hloc.depth.sampling import pixel_grid
 from mickey_hloc.depth.table import TABLE, name_of, written_as
 from mickey_hloc.errors import InputError
@@ -93,14 +94,6 @@ class PlaneNetwork:
         return SimpleNamespace(depth=np.full((1, *images[0].shape[:2]), 9.0))
 
 
-class Metric3dPlane(torch.nn.Module):
-    """Metric3D's network: a depth for each pixel of its input."""
-
-    def inference(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, None, dict[str, torch.Tensor]]:
-        assert given["input"].shape == (1, 3, 616, 1064)
-        return torch.full((1, 1, 616, 1064), 30.0), None, {}
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """images/ with depth beside them, an image outside, and one file with depth for each source that reads one."""
@@ -151,7 +144,7 @@ def make(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     monkeypatch.setattr(DepthAnything3Depth, "_load", lambda _: PlaneNetwork())
     monkeypatch.setattr(MogeDepth, "_load", lambda _: PlaneNetwork())
     monkeypatch.setattr(UniDepthDepth, "_load", lambda _: PlaneNetwork((1, 1)))
-    monkeypatch.setattr(Metric3dDepth, "_load", lambda _: Metric3dPlane())
+    monkeypatch.setattr(torch.hub, "load", lambda _, entry, pretrain, **__: metric3d_vit_small(pretrain))
 
     def make(spec: str = CASES[name].spec, **arguments: Any) -> DepthSource:
         usual = {"image_dir": folder / "images", "features": folder / "feats.h5", **CASES[name].usual}

@@ -13,6 +13,7 @@ import torch
 from support import stub_geometry
 from support.rendered_scenes import write_view
 from support.stub_geometry import Truth
+from support.stub_metric3d import DepthModel
 
 from mickey_hloc.depth import get_depth_source
 from mickey_hloc.depth.predicted import Metric3dDepth
@@ -68,19 +69,13 @@ def test_metres_of_a_rendered_room_at_two_focal_lengths(
 def test_metric3d_undoes_its_padding_and_its_canonical_camera(folder: Path, truth: Truth) -> None:
     """1000 px is its focal length: a plane at 5 m is 5 * 1000 / f to it, f of the image as resized into 1064 x 616."""
 
-    class Network(torch.nn.Module):
-        def inference(self, given: dict[str, torch.Tensor]) -> tuple[torch.Tensor, Any, dict[str, Any]]:
-            assert given["input"].shape == (1, 3, 616, 1064)
-            inside = given["input"][0].abs().sum(dim=0) > 0  # the padding is the mean colour: zeros
-            return torch.where(inside, 5.0 * 1000 / self.focal, -1.0)[None, None], None, {}
-
-    network = Network()
+    network = DepthModel()
     source = Metric3dDepth(image_dir=folder)
     source.cameras = cameras_of(truth)
     source.__dict__["model"] = network
     for name, size, K in zip(NAMES, SIZES, truth.Ks, strict=True):
         scale = min(616 / size[1], 1064 / size[0])
-        network.focal = K[0, 0] * int(size[0] * scale) / size[0]
+        network.focal_px = K[0, 0] * int(size[0] * scale) / size[0]
         found = source.depth_map(name)
         assert found is not None
         assert float(found.nanmedian()) == pytest.approx(5.0, rel=0.01)

@@ -12,24 +12,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import stub_geometry
+from support import stub_geometry, stub_metric3d
 from support.public_signatures import of_function, of_source
 
 RECORDED: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "public_signatures.json").read_text(encoding="utf-8")
 )
+MODULES = {**stub_geometry.MODULES, **stub_metric3d.MODULES}
 
 
 @pytest.mark.parametrize("recorded", RECORDED, ids=operator.itemgetter("name"))
 def test_a_stub_has_the_public_signature(recorded: dict[str, Any]) -> None:
     first, _, rest = recorded["name"].partition(".")
-    stub = stub_geometry.MODULES[recorded["module"]][first]
+    stub = MODULES[recorded["module"]][first]
     assert of_function(getattr(stub, rest) if rest else stub) == recorded["signature"]
 
 
 def test_every_function_of_the_stubs_is_recorded() -> None:
     """Of classes one method at least, beside the constructor that all of them share."""
-    members = {(module, name) for module, found in stub_geometry.MODULES.items() for name in found}
+    members = {(module, name) for module, found in MODULES.items() for name in found}
     only_made = {("mast3r.model", "AsymmetricMASt3R"), ("reloc3r.reloc3r_relpose", "Reloc3rRelpose")}
     assert members - only_made == {(row["module"], row["name"].partition(".")[0]) for row in RECORDED}
 
