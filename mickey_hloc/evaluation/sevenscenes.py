@@ -19,6 +19,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.evaluation.metrics import median_of_all, share_within
 from mickey_hloc.geometry import inverse, pose_errors
 from mickey_hloc.geometry.pose_arrays import pose_arrays
+from mickey_hloc.io.colmap import read_colmap_model
 from mickey_hloc.io.text import read_rows
 
 # metres, degrees; the first is 7-Scenes' own, the others are those that hloc prints
@@ -59,10 +60,8 @@ def true_poses(
     if dataset is not None:
         images = names if names is not None else find_images(dataset, split)
         return {name: read_pose(dataset, name) for name in images}
-    try:
-        reconstruction = pycolmap.Reconstruction(str(model))
-    except (ValueError, RuntimeError) as error:
-        raise InputError(f"{model} is not a COLMAP model ({str(error).splitlines()[0]}).") from error
+    assert model is not None
+    reconstruction = read_colmap_model(Path(model))
     poses = {image.name: image.cam_from_world() for image in reconstruction.images.values() if image.has_pose}
     unknown = [name for name in names or [] if name not in poses]
     if unknown:

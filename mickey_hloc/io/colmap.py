@@ -55,7 +55,9 @@ def read_colmap_model(folder: Path) -> pycolmap.Reconstruction:
         check_binary_model(model)
     try:
         with _readable(model) as readable:
-            return pycolmap.Reconstruction(str(readable))
+            found = pycolmap.Reconstruction(str(readable))
+        found.reg_image_ids()  # raises where an image is named that is not there
+        return found
     except (ValueError, RuntimeError, IndexError, KeyError, TypeError, MemoryError) as error:
         reason = _text_fault(model) or str(error)
         raise InputError(f"The COLMAP model {model} cannot be read ({reason}).") from error
@@ -115,4 +117,7 @@ def _text_fault(model: Path) -> str | None:
         if is_image and fields[8] not in cameras:
             where = f"images.txt, line {number}"
             return f"{where}: the camera {fields[8]} of image '{shown(fields[9])}' is not in cameras.txt"
+    lines = (model / "images.txt").read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    if sum(not line.startswith("#") for line in lines) % 2:
+        return "images.txt: an image lacks its second line, that of its points, which is empty where it has none"
     return None

@@ -149,7 +149,7 @@ def test_broken_scenes_are_named(scene, tmp_path):
     for sources in ((None, None), (folder, folder)):
         with pytest.raises(InputError, match="once"):
             true_poses(*sources)
-    with pytest.raises(InputError, match="not a COLMAP model"):
+    with pytest.raises(InputError, match="has no COLMAP model"):
         true_poses(model=tmp_path)
     with pytest.raises(InputError, match=r"names like 'a'.*like 'b'"):
         localization_errors({"a": next(iter(truth.values()))}, {"b": next(iter(truth.values()))})

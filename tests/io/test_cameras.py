@@ -1,11 +1,14 @@
 """Cameras and reference poses from every source give the same values, in one pixel convention."""
 
+from pathlib import Path
+
 import numpy as np
 import pycolmap
 import pytest
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.cameras import camera_from_colmap, read_cameras
+from mickey_hloc.io.colmap import read_colmap_model
 from mickey_hloc.io.poses import write_absolute_poses, wxyz_from_rigid3d
 from mickey_hloc.io.reference_poses import read_pose_matrix, read_reference_poses
 
@@ -131,3 +134,13 @@ def test_lost_and_broken_pose_matrices(tmp_path):
     (tmp_path / "images").mkdir()
     with pytest.raises(InputError, match=r"neither poses.txt"):
         read_reference_poses(tmp_path / "images")
+
+
+def test_a_text_model_without_a_line_of_points_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "cameras.txt").write_text("1 PINHOLE 640 480 525 525 320 240\n")
+    (tmp_path / "images.txt").write_text("1 1 0 0 0 0 0 0 1 a.jpg\n")
+    (tmp_path / "points3D.txt").write_text("")
+    with pytest.raises(InputError, match="an image lacks its second line"):
+        read_colmap_model(tmp_path)
+    (tmp_path / "images.txt").write_text("# head\n1 1 0 0 0 0 0 0 1 a.jpg\n\n")
+    assert read_colmap_model(tmp_path).num_reg_images() == 1
