@@ -23,12 +23,15 @@ class Encoder(nn.Module):
         stride: pixels per cell.
         channels: width of the features.
         frozen: True where the published recipe keeps the encoder fixed (evaluation mode, no gradients).
+        gains_by_16_bit: the precision "auto" means 16 bit, which makes vision transformers faster and changes them
+            little. Small convolutional encoders gain nothing, and some choose keypoints by what 16 bit rounds away.
     """
 
     Options: ClassVar[type]
     stride: int
     channels: int
     frozen: bool = False
+    gains_by_16_bit: ClassVar[bool] = False
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "Encoder":
@@ -88,6 +91,7 @@ class DinoV2(Encoder):
 
     Options = DinoV2Options
     frozen = True
+    gains_by_16_bit = True
 
     def __init__(self, options: DinoV2Options) -> None:
         from timm.layers.patch_embed import PatchEmbed

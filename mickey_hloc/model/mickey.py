@@ -58,8 +58,8 @@ class MicKey(nn.Module):
 
     Args:
         options: sizes, see MicKeyOptions.
-        precision: autocast of the encoder: "fp32", "bf16", "fp16" or "auto" (16 bit where the device is faster with
-            it). Heads and matching are always float32.
+        precision: autocast of the encoder: "fp32", "bf16", "fp16" or "auto" (16 bit where the device and the encoder
+            are faster with it). Heads and matching are always float32.
     """
 
     def __init__(self, options: MicKeyOptions, precision: str = "fp32") -> None:
@@ -186,7 +186,8 @@ class MicKey(nn.Module):
         return self.match(a, b) * a.keypoint_scores[:, :, None] * b.keypoint_scores[:, None, :]
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        dtype = autocast_dtype(self.precision, self.device)
+        is_fp32 = self.precision == "auto" and not self.encoder.gains_by_16_bit
+        dtype = None if is_fp32 else autocast_dtype(self.precision, self.device)
         if dtype is None:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=dtype)

@@ -1,5 +1,6 @@
 """``sfm`` and ``localize-sfm`` from end to end on real images; wrong input is found first."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_model_and_queries(small_disk: str, scene: Path, tmp_path: Path, capsys:
     said = capsys.readouterr().out
     assert status == 0
     assert f"of {len(walk)} images" in said
-    model_dir = Path(said.strip().rpartition(": ")[2])
+    model_dir = Path(re.findall(r" px: (.+)", said)[0])
     model = pycolmap.Reconstruction(str(model_dir))
     assert model.num_reg_images() >= 3
     assert next(iter(model.cameras.values())).params.tolist() == pytest.approx([float(p) for p in params.split(",")])

@@ -24,7 +24,7 @@ from mickey_hloc.rooms.walk import sample_walk
 from support.rendered_scenes import write_scene
 
 SIZE = (840, 630)
-WALK = ("table.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg")
+WALK = ("table.jpg", *(f"{number}.jpg" for number in range(1, 8)))
 KNOWN_PX, KNOWN_M = ((210, 340), (815, 362)), 1.60  # what the documents say of table.jpg
 FOCAL_35MM = 29  # of the shipped photos: 517 px
 

@@ -45,6 +45,7 @@ class TimmEncoder(Encoder):
 
     Options = TimmOptions
     frozen = True
+    gains_by_16_bit = True
 
     def __init__(self, options: TimmOptions) -> None:
         super().__init__(options)
