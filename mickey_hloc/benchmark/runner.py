@@ -7,9 +7,9 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -158,8 +158,9 @@ def _run_stage(title: str, stage: list[Step], jobs: int, errors: Path) -> None:
     if not stage:
         return
     start = time.monotonic()
-    with _executor(min(jobs, len(stage))) as executor:  # anew: a process that was killed breaks its executor
-        with starting_workers() if jobs > 1 else nullcontext():
+    processes = min(jobs, len(stage))
+    with _executor(processes) as executor:  # anew: a process that was killed breaks its executor
+        with starting_workers() if processes > 1 else nullcontext():
             futures: dict[Future[Any], Step] = {executor.submit(step.work, *step.arguments): step for step in stage}
         for number, future in enumerate(as_completed(futures), start=1):
             step, error = futures[future], future.exception()
@@ -183,11 +184,22 @@ def _reason(error: BaseException, name: str, errors: Path) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]} (see {path})."
 
 
-def _executor(jobs: int) -> Executor:
+@contextmanager
+def _executor(jobs: int) -> Iterator[Executor]:
+    """Where steps run; what is waiting or under way is dropped when the block ends by Ctrl+C, SIGTERM or an error."""
     if jobs == 1:
-        return ThreadPoolExecutor(1)
-    context = multiprocessing.get_context("spawn")  # CUDA and HDF5 do not survive a fork
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(jobs,))
+        executor: Executor = ThreadPoolExecutor(1)
+    else:
+        context = multiprocessing.get_context("spawn")  # CUDA and HDF5 do not survive a fork
+        executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(jobs,))
+    try:
+        yield executor
+    except BaseException:
+        executor.shutdown(wait=False, cancel_futures=True)
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+        raise
+    executor.shutdown()
 
 
 def _begin(jobs: int) -> None:

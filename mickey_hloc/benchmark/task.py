@@ -91,5 +91,5 @@ class PoseTask:
 def _sizes(record: Path) -> dict[str, int]:
     try:
         return {str(name): int(size) for name, size in parse_json(record.read_text(encoding="utf-8")).items()}
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{record} is damaged ({error}); delete it, or overwrite the outputs.") from error

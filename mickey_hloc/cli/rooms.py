@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -67,15 +68,13 @@ def run(args: argparse.Namespace) -> int:
     hold_options(args.out, args.seed, options)
     render = partial(export_scene, args.out / "train", seed=args.seed, options=options)
     (args.out / "train").mkdir(exist_ok=True)
-    with starting_workers():
-        workers = multiprocessing.get_context("spawn").Pool(args.jobs, initializer=_begin)
-    with workers as pool:
+    with ExitStack() as stack:
+        with starting_workers():
+            pool = multiprocessing.get_context("spawn").Pool(args.jobs, initializer=_begin)
+            stack.callback(pool.join)
+            stack.callback(pool.terminate)  # all is done, or one failed; joined, or its semaphores are said to leak
         numbers = range(args.first, args.first + args.rooms)
-        try:
-            made = sum(tqdm(pool.imap_unordered(partial(_call, render), numbers), total=args.rooms, unit="room"))
-        finally:
-            pool.terminate()  # all is done, or one failed; joined, or its semaphores are said to leak
-            pool.join()
+        made = sum(tqdm(pool.imap_unordered(partial(_call, render), numbers), total=args.rooms, unit="room"))
     print(f"{args.rooms} rooms in {args.out / 'train'}, {made} of them new")
     return 0
 

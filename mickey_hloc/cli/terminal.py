@@ -1,4 +1,4 @@
-"""What reaches the terminal: text without control sequences, whatever files are called; how SIGTERM ends a command."""
+"""What reaches the terminal: text without control sequences, whatever files are called; how signals end a command."""
 
 from __future__ import annotations
 
@@ -80,6 +80,7 @@ def plain_output(out: TextIO, err: TextIO) -> Iterator[None]:
 @contextmanager
 def terminable(light: bool = False) -> Iterator[None]:
     """SIGTERM raises ``Terminated`` in the block, so that locks and temporary files are removed; in the main thread.
+    Ctrl+C raises ``KeyboardInterrupt``, as ever.
 
     A signal that arrives while a library calls us back may come out of it as any other exception: the block ends by
     ``Terminated`` or ``KeyboardInterrupt`` then too.

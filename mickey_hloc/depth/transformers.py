@@ -14,9 +14,10 @@ from torch import Tensor
 
 from mickey_hloc.depth.dense import DenseDepthSource, DenseOptions, require_positive
 from mickey_hloc.depth.transformers_models import load_config, load_network
-from mickey_hloc.errors import InputError, WeightsError
+from mickey_hloc.errors import InputError
 from mickey_hloc.io.checksum import folder_checksum
 from mickey_hloc.io.images import ExifTurn, read_image
+from mickey_hloc.model.device import usable_device
 
 # Model types whose every published model gives metres; the others say it in their configuration or not at all.
 METRIC_TYPES = frozenset({"depth_pro", "glpn", "tipsv2_dpt", "zoedepth"})
@@ -62,7 +63,7 @@ class TransformersDepth(DenseDepthSource):
 
     Raises:
         MissingDependencyError: transformers is not installed.
-        InputError: the model's output is not in metres.
+        InputError: the model's output is not in metres, or the device cannot be used.
         WeightsError: the model cannot be found or loaded.
     """
 
@@ -83,18 +84,14 @@ class TransformersDepth(DenseDepthSource):
     @cached_property
     def device(self) -> torch.device:
         """Where the network runs."""
-        if self.options.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.options.device)
+        return usable_device(None if self.options.device == "auto" else self.options.device)
 
     @cached_property
     def _network(self) -> tuple[Any, Any]:
         """The image processor and the network."""
+        device = self.device
         processor, model = load_network(self.argument, self._revision)
-        try:
-            return processor, model.to(self.device)
-        except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA
-            raise WeightsError(f"The depth network cannot run on device '{self.options.device}': {error}.") from error
+        return processor, model.to(device)
 
     @property
     def _revision(self) -> str | None:

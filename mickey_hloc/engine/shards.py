@@ -76,7 +76,7 @@ class ShardFolder:
         try:
             plan = parse_json(text)
             return int(plan["shards"]), str(plan["items"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise InputError(f"{PLAN} among the shards in {self.folder} is damaged; delete the folder.") from error
 
     def write_plan(self, count: int, items: str) -> None:

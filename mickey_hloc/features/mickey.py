@@ -19,6 +19,7 @@ from mickey_hloc.features.base import SHOWN_PREPROCESSING, Extractor, ExtractorO
 from mickey_hloc.io.checksum import sha256
 from mickey_hloc.io.features import TRAINING_FOCAL_KEY
 from mickey_hloc.io.image_batches import Preprocessing, Size
+from mickey_hloc.model.encoder import ENCODERS
 from mickey_hloc.model.mickey import MetricKeypoints, MicKey
 from mickey_hloc.model.stored_constants import DUSTBIN_KEY, SOLVER_KEY, TEMPERATURE_KEY
 from mickey_hloc.registry import file_safe, options_tag
@@ -127,7 +128,8 @@ class MickeyExtractor(Extractor):
     def identity(self) -> dict[str, Any]:
         o: MickeyOptions = self.options
         encoder = None if o.encoder is None else sha256(resolve(o.encoder))
-        identity = {"weights_sha256": sha256(resolve(o.weights)), "encoder_sha256": encoder, "precision": o.precision}
+        precision = ENCODERS.get(self.metadata.encoder).settled(o.precision)
+        identity = {"weights_sha256": sha256(resolve(o.weights)), "encoder_sha256": encoder, "precision": precision}
         identity |= {} if o.backend == "torch" else {"backend": o.backend}
         return identity | ({} if o.focal_correction == "none" else {"focal_correction": o.focal_correction})
 

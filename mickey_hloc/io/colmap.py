@@ -16,6 +16,7 @@ from mickey_hloc.io.text import read_rows, read_text, shown
 
 PLACES = ("", "sparse", "sparse/0", "0")  # of a model in a folder that is given
 FILES = ("cameras", "images", "points3D", "frames", "rigs")
+_LONGEST_IMAGE_LINE = 2000  # characters; longer lines are of points
 
 
 def has_colmap_model(folder: Path) -> bool:
@@ -53,6 +54,8 @@ def read_colmap_model(folder: Path) -> pycolmap.Reconstruction:
         raise InputError(f"{folder} has no COLMAP model (cameras and images, .bin or .txt).")
     if has_binary(model):
         check_binary_model(model)
+    else:
+        _check_point_lines(model / "images.txt")
     try:
         with _readable(model) as readable:
             found = pycolmap.Reconstruction(str(readable))
@@ -117,7 +120,25 @@ def _text_fault(model: Path) -> str | None:
         if is_image and fields[8] not in cameras:
             where = f"images.txt, line {number}"
             return f"{where}: the camera {fields[8]} of image '{shown(fields[9])}' is not in cameras.txt"
-    lines = (model / "images.txt").read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    if sum(not line.startswith("#") for line in lines) % 2:
-        return "images.txt: an image lacks its second line, that of its points, which is empty where it has none"
     return None
+
+
+def _check_point_lines(path: Path) -> None:
+    """Refuse a text model where an image has no line of points behind it: COLMAP skips the next image then."""
+    lines = enumerate(read_text(path, "file of images").removesuffix("\n").split("\n"), start=1)
+    for number, line in lines:
+        if not line.strip() or line.strip().startswith("#"):
+            continue
+        points = next(lines, None)
+        if points is None or (len(points[1]) < _LONGEST_IMAGE_LINE and not _are_points(points[1].split())):
+            raise InputError(
+                f"{path}, line {number}: the line behind an image lists its points, x y id each, and is empty where it "
+                "has none; it is missing here."
+            )
+
+
+def _are_points(fields: list[str]) -> bool:
+    try:
+        return len([float(field) for field in fields]) % 3 == 0
+    except ValueError:
+        return False

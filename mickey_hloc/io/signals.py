@@ -41,7 +41,8 @@ def stop_signals_wait() -> Iterator[None]:
 @contextmanager
 def starting_workers() -> Iterator[None]:
     """Processes of a pool that are started in the block see to SIGTERM and Ctrl+C in ``begin_worker``, not before."""
-    resource_tracker.ensure_running()  # started in the block, it would let the signals through again
+    if hasattr(signal, "pthread_sigmask"):
+        resource_tracker.ensure_running()  # started in the block, it would let the signals through again
     with stop_signals_wait():
         yield
 

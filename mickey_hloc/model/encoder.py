@@ -23,20 +23,25 @@ class Encoder(nn.Module):
         stride: pixels per cell.
         channels: width of the features.
         frozen: True where the published recipe keeps the encoder fixed (evaluation mode, no gradients).
-        gains_by_16_bit: the precision "auto" means 16 bit, which makes vision transformers faster and changes them
-            little. Small convolutional encoders gain nothing, and some choose keypoints by what 16 bit rounds away.
+        auto_is_16_bit: the precision "auto" means 16 bit, which makes vision transformers much faster and changes them
+            little. Small convolutional encoders gain a tenth, and some choose keypoints by what 16 bit rounds away.
     """
 
     Options: ClassVar[type]
     stride: int
     channels: int
     frozen: bool = False
-    gains_by_16_bit: ClassVar[bool] = False
+    auto_is_16_bit: ClassVar[bool] = False
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "Encoder":
         """An untrained encoder of the sizes in ``options``; unknown keys are errors."""
         return cls(make_options(cls.Options, options, where=f"encoder {cls.__name__}"))
+
+    @classmethod
+    def settled(cls, precision: str) -> str:
+        """What a precision means to this encoder: "auto" where the device decides, "fp32" where it never does."""
+        return "fp32" if precision == "auto" and not cls.auto_is_16_bit else precision
 
     def __init__(self, options: Any) -> None:
         super().__init__()
@@ -91,7 +96,7 @@ class DinoV2(Encoder):
 
     Options = DinoV2Options
     frozen = True
-    gains_by_16_bit = True
+    auto_is_16_bit = True
 
     def __init__(self, options: DinoV2Options) -> None:
         from timm.layers.patch_embed import PatchEmbed

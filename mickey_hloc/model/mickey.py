@@ -186,8 +186,7 @@ class MicKey(nn.Module):
         return self.match(a, b) * a.keypoint_scores[:, :, None] * b.keypoint_scores[:, None, :]
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        is_fp32 = self.precision == "auto" and not self.encoder.gains_by_16_bit
-        dtype = None if is_fp32 else autocast_dtype(self.precision, self.device)
+        dtype = autocast_dtype(self.encoder.settled(self.precision), self.device)
         if dtype is None:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=dtype)

@@ -14,7 +14,7 @@ from torch import Tensor
 from mickey_hloc.errors import InputError, MissingDependencyError
 from mickey_hloc.io.image_batches import Preprocessing
 from mickey_hloc.matching.base import ROUNDING
-from mickey_hloc.model.device import default_device
+from mickey_hloc.model.device import usable_device
 from mickey_hloc.pair_models.base import PairMatches, PairModel, PairModelOptions
 from mickey_hloc.registry import require, unknown_name
 
@@ -51,7 +51,7 @@ class VismatchPairModel(PairModel):
     def matcher(self) -> Any:
         """The matcher, loaded when it is first asked for."""
         o = self.options
-        return load_vismatch(o.matcher, o.max_num_keypoints, o.device or default_device())
+        return load_vismatch(o.matcher, o.max_num_keypoints, str(usable_device(o.device)))
 
     def _match(self, image0: Tensor, image1: Tensor) -> PairMatches:
         matcher = self.matcher

@@ -167,7 +167,7 @@ def _describe(model: MicKey | PoseRegressor, dataset: PairDataset) -> dict[str, 
     return {
         "encoder": model.options.encoder,
         "weights": weights.hexdigest(),
-        "precision": model.precision,
+        "precision": model.encoder.settled(model.precision),
         "images": images.hexdigest(),
         "count": len(dataset.table.names),
         "size_wh": list(dataset.size_wh),

@@ -29,18 +29,20 @@ class ModelMetadata:
         training_focal_px: focal length at which depth was learned, in images of that size; None = many.
         solver: name of the solver that suits the model: letters, digits, - and _, but whether there is such a solver
             is for the caller to check.
+        encoder: name of its encoder.
     """
 
     training_size_px: int | None
     training_focal_px: float | None
     solver: str
+    encoder: str = "dinov2"
 
 
 def read_metadata(name_or_path: str | os.PathLike[str]) -> ModelMetadata:
     """How a model was trained and how it is best used, without loading it.
 
     >>> read_metadata("mickey")
-    ModelMetadata(training_size_px=720, training_focal_px=570.0, solver='probabilistic')
+    ModelMetadata(training_size_px=720, training_focal_px=570.0, solver='probabilistic', encoder='dinov2')
     >>> read_metadata("small").solver
     'joint'
 
@@ -57,7 +59,7 @@ def read_metadata(name_or_path: str | os.PathLike[str]) -> ModelMetadata:
         path = local_file(name_or_path)
         if path.suffix == ".safetensors":
             options = parse_options(_header(path), path)
-    return ModelMetadata(options.training_size_px, options.training_focal_px, options.solver)
+    return ModelMetadata(options.training_size_px, options.training_focal_px, options.solver, options.encoder)
 
 
 def parse_options(header: Mapping[str, str] | None, path: Path) -> MicKeyOptions:
@@ -74,7 +76,7 @@ def parse_options(header: Mapping[str, str] | None, path: Path) -> MicKeyOptions
         raise WeightsError(f"{path} has no '{METADATA_KEY}' metadata: it is not a checkpoint of this package.")
     try:
         return MicKeyOptions.from_dict(parse_json(described))
-    except (ValueError, OverflowError) as error:  # InputErrors and json's are ValueErrors
+    except (ValueError, OverflowError, RecursionError) as error:  # InputErrors and json's are ValueErrors
         reason = str(error)
         reason = reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + " ..."
         raise WeightsError(f"{path}: its '{METADATA_KEY}' metadata cannot be used: {reason}") from error

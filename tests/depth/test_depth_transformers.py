@@ -252,7 +252,7 @@ def test_weights_are_loaded_when_depth_is_asked_for(images: Path, tmp_path: Path
     source = get_depth_source(f"transformers:{folder}", images)
     with pytest.raises(WeightsError, match="cannot be loaded"):
         source.depths("landscape.jpg", torch.zeros(1, 2))
-    with pytest.raises(WeightsError, match="cannot run on device 'abacus'"):
+    with pytest.raises(InputError, match="The device 'abacus' cannot be used here"):
         get_depth_source(f"transformers:{save(folder, *glpn())}", images, device="abacus").depth_map("landscape.jpg")
 
 

@@ -136,11 +136,27 @@ def test_lost_and_broken_pose_matrices(tmp_path):
         read_reference_poses(tmp_path / "images")
 
 
-def test_a_text_model_without_a_line_of_points_is_one_sentence(tmp_path: Path) -> None:
+IMAGE = "{0} 1 0 0 0 0 0 0 1 {0}.jpg\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "images"),
+    [
+        ("# head\n" + IMAGE.format(1) + "\n", 1),
+        (IMAGE.format(1) + "\n" + IMAGE.format(2) + "3 4 -1\n\n", 2),
+        (IMAGE.format(1), None),
+        (IMAGE.format(1) + IMAGE.format(2), None),
+        (IMAGE.format(1) + IMAGE.format(2) + "\n", None),
+        (IMAGE.format(1) + "\n" + IMAGE.format(2), None),
+    ],
+)
+def test_a_text_model_has_a_line_of_points_behind_every_image(tmp_path: Path, text: str, images: int | None) -> None:
+    """COLMAP takes the next image for the points, and drops it without a word."""
     (tmp_path / "cameras.txt").write_text("1 PINHOLE 640 480 525 525 320 240\n")
-    (tmp_path / "images.txt").write_text("1 1 0 0 0 0 0 0 1 a.jpg\n")
+    (tmp_path / "images.txt").write_text(text)
     (tmp_path / "points3D.txt").write_text("")
-    with pytest.raises(InputError, match="an image lacks its second line"):
-        read_colmap_model(tmp_path)
-    (tmp_path / "images.txt").write_text("# head\n1 1 0 0 0 0 0 0 1 a.jpg\n\n")
-    assert read_colmap_model(tmp_path).num_reg_images() == 1
+    if images is None:
+        with pytest.raises(InputError, match="the line behind an image lists its points"):
+            read_colmap_model(tmp_path)
+    else:
+        assert read_colmap_model(tmp_path).num_reg_images() == images

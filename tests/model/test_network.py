@@ -205,7 +205,7 @@ def test_bf16_on_a_cpu_that_cannot_multiply_it_is_refused(
 
 
 def test_auto_leaves_a_convolutional_encoder_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """XFeat's most reliable cell was another one in bf16: keypoints moved by up to 11 pixels for a tenth of the time."""
+    """XFeat's most reliable cell is another in bf16: keypoints moved by up to 11 pixels for a tenth of the time."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
     torch.manual_seed(0)
     image, found = torch.rand(1, 3, 64, 64), {}
@@ -215,7 +215,7 @@ def test_auto_leaves_a_convolutional_encoder_in_float32(monkeypatch: pytest.Monk
             found[model.precision] = model(image).depths
     assert torch.equal(found["auto"], found["fp32"])
     assert not torch.equal(found["bf16"], found["fp32"])
-    assert ENCODERS.get("dinov2").gains_by_16_bit
+    assert ENCODERS.get("dinov2").auto_is_16_bit
 
 
 def test_precision_names() -> None:

@@ -45,7 +45,7 @@ class TimmEncoder(Encoder):
 
     Options = TimmOptions
     frozen = True
-    gains_by_16_bit = True
+    auto_is_16_bit = True
 
     def __init__(self, options: TimmOptions) -> None:
         super().__init__(options)
