@@ -39,7 +39,9 @@ def test_it_names_the_solver_of_the_validation(tmp_path: Path, changes: dict[str
 
 
 def test_size_and_focal_length_are_those_of_the_images_that_it_is_exported_for(tmp_path: Path) -> None:
-    assert read_metadata(exported(tmp_path, model__training_focal_px=80)) == ModelMetadata(96, 80.0, "probabilistic", "convolutional")
+    assert read_metadata(exported(tmp_path, model__training_focal_px=80)) == ModelMetadata(
+        96, 80.0, "probabilistic", "convolutional"
+    )
     assert read_metadata(exported(tmp_path, 2, model__training_focal_px=80)).training_size_px == 192
     assert read_metadata(exported(tmp_path, 2, model__training_focal_px=80)).training_focal_px == 160.0
     assert read_metadata(exported(tmp_path, 2, model__training_focal_px=None)).training_focal_px is None
