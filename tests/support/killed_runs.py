@@ -43,6 +43,7 @@ def kill_often(step: Step, name: str, folder: Path, kills: int, draw: random.Ran
 def main() -> None:
     folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     sent = signal.Signals[sys.argv[4] if len(sys.argv) > 4 else "SIGKILL"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in a shell's background it is ignored
     on_sigterm(signal.SIG_DFL)  # not pycolmap's stack trace, in children that are not yet commands
     draw = random.Random(seed)
     results = {}
