@@ -18,7 +18,7 @@ from mickey_hloc.io.files import NO_ROOM
 # A command is a module with ``add_arguments(parser)`` and ``run(args) -> exit status``; modules load when chosen.
 COMMANDS = {
     "pose": "metric relative pose of two photos",
-    "demo": "the pose of two views of a rendered room, beside the truth",
+    "demo": "the pose of two rendered views, or photos, beside the truth; by the bundled model",
     "serve": "a page in the browser: the pose of two photos, or a model of many, with pictures and 3-D",
     "extract": "images to a features file in hloc's layout, crash-safe",
     "match": "features and pairs to a matches file, crash-safe, with or without hloc",

@@ -123,7 +123,8 @@ def in_words(confidence: float) -> str:
 
 def strength(confidence: float) -> str:
     """``weak: 7 of 100 such poses are right``, for the screen."""
-    word = "strong" if confidence >= 0.9 else "fair" if confidence >= 0.5 else "weak"
+    of_100 = round(100 * confidence)  # as it is printed
+    word = "strong" if of_100 >= 90 else "fair" if of_100 >= 50 else "weak"
     return f"{word}: {in_words(confidence)}"
 
 

@@ -43,7 +43,7 @@ def photo_camera(path: Path, size: tuple[int, int], focal: Focal) -> tuple[Camer
     focal_px = guessed_focal_px(*size)
     note = (
         f"the focal length is not known; {focal_px:.1f} px is guessed, a lens of {GUESSED_FOCAL_MM:g} mm in the terms "
-        "of 35 mm film. The pose is as wrong as the guess, and its confidence is halved."
+        "of 35 mm film. A pose whose focal length is guessed has half the confidence."
     )
     return Camera(Intrinsics.from_focal(focal_px, *size), is_guess=True), note
 

@@ -37,5 +37,5 @@ def focal_note(ratio: float | None, training_focal_px: float | None) -> str | No
     return (
         f"the focal length is {ratio * training_focal_px:.0f} px at the network's resolution, but the model learned "
         f"depth at {training_focal_px:.0f} px: expect depths about {1 / ratio:.2f} times the true ones, or choose a "
-        "focal correction"
+        "focal correction (--focal-correction depth)"
     )

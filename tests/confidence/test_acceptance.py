@@ -118,3 +118,4 @@ def test_confidence_in_words() -> None:
     assert in_words(0.9999) == "more than 99 of 100 such poses are right"
     assert strength(0.07).startswith("weak: 7 of 100")
     assert strength(0.97).startswith("strong: ")
+    assert strength(0.4999).startswith("fair: 50 of 100")  # the word is that of the number that is printed

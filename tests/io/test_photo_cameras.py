@@ -36,7 +36,7 @@ def test_exif_comes_before_a_guess_and_a_number_before_both(tmp_path: Path) -> N
     assert cameras.get("a.jpg", (60, 40)).intrinsics.K[0, 0] == guessed_focal_px(60, 40)
     assert cameras.get("a.jpg").is_guess
     assert [note.partition(":")[0] for note in notes] == ["known.jpg", "2 photos, e.g. a.jpg"]
-    assert "its confidence is halved" in notes[1]
+    assert "half the confidence" in notes[1]
     given, silent = photo_cameras(tmp_path, names, 77.0)
     assert {camera.intrinsics.K[1, 1] for camera in given.cameras.values()} == {77.0}
     assert not silent
