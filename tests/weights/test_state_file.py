@@ -5,6 +5,7 @@ import os
 import pickle
 import warnings
 from collections import OrderedDict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -114,13 +115,18 @@ def test_packed_archives_are_no_torch_files(tmp_path):
         load_state_file(path)
 
 
+@cache  # once: torch's old format has addresses in memory in it, so that every file is another
+def whole_file(is_legacy: bool) -> bytes:
+    legacy = {"_use_new_zipfile_serialization": False} if is_legacy else {}
+    return torch_bytes({"state_dict": {"a": torch.ones(3, 4)}, "epoch": 1}, **legacy)
+
+
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(st.data())
 def test_damaged_torch_files_load_or_raise_weights_errors(tmp_path, data):
-    legacy = {"_use_new_zipfile_serialization": False} if data.draw(st.booleans()) else {}
-    content = bytearray(torch_bytes({"state_dict": {"a": torch.ones(3, 4)}, "epoch": 1}, **legacy))
+    content = bytearray(whole_file(data.draw(st.booleans())))
     for _ in range(data.draw(st.integers(0, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path / "a.ckpt"
