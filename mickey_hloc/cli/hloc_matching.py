@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from mickey_hloc.cli.vocabulary import add_exif, add_feature, add_hloc, add_matcher, add_options, slot_options
+from mickey_hloc.cli.vocabulary import (
+    add_exif,
+    add_feature,
+    add_hloc,
+    add_matcher,
+    add_options,
+    matching_of,
+    slot_options,
+)
 
 if TYPE_CHECKING:
     from mickey_hloc.two_view.method import Method
@@ -24,16 +32,4 @@ def chosen_matching(args: argparse.Namespace) -> Method:
     """The method of the arguments of ``add_matching_arguments``, of which depth and solver are not used."""
     from mickey_hloc.two_view.method import Method
 
-    options = slot_options(args.set, "feature")
-    return Method(
-        feature=args.feature,
-        matcher=args.matcher,
-        feature_options=options["feature"],
-        matcher_options=options["matcher"],
-        weights=args.weights,
-        encoder=args.encoder,
-        precision=args.precision,
-        backend=args.backend,
-        exif_turn=args.exif,
-        hloc=args.hloc,
-    )
+    return Method(**matching_of(args, slot_options(args.set, "feature")))

@@ -235,27 +235,25 @@ def chosen_method(args: argparse.Namespace) -> Method:
 
     options = slot_options(args.set, "solver")
     return Method(
-        feature=args.feature,
-        matcher=args.matcher,
+        **matching_of(args, options),
         depth=args.depth,
         solver=args.solver,
-        feature_options=options["feature"],
-        matcher_options=options["matcher"],
         depth_options=options["depth"],
         solver_options=options["solver"],
-        weights=args.weights,
-        encoder=args.encoder,
-        precision=args.precision,
-        backend=args.backend,
         device=args.device,
         focal_correction=args.focal_correction,
-        exif_turn=args.exif,
         accept=args.accept,
         accept_options=options["accept"],
         calibration=args.calibration,
-        hloc=args.hloc,
         seed=args.seed,
     )
+
+
+def matching_of(args: argparse.Namespace, options: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The part of a ``Method`` that says what features and matches are; ``options``: of ``slot_options``."""
+    names = ("feature", "matcher", "weights", "encoder", "precision", "backend", "hloc")
+    chosen = {name: getattr(args, name) for name in names} | {"exif_turn": args.exif}
+    return chosen | {f"{slot}_options": options[slot] for slot in ("feature", "matcher")}
 
 
 def slot_options(assignments: list[str], default: str) -> dict[str, dict[str, Any]]:
