@@ -132,10 +132,12 @@ class DinoV2(Encoder):
         stored = self.pos_embed[:, -(size**2) :]
         if rows == columns == size:
             return stored
-        # DINOv2 resizes by a factor with a tenth of a cell added, not to a size: the sampling points differ.
-        factors = ((rows + 0.1) / size, (columns + 0.1) / size)
+        # DINOv2 resizes by a factor with a tenth of a cell added, not to a size: the sampling points differ. Written
+        # with grid_sample because ONNX would keep the factor of one size.
         image = stored.float().unflatten(1, (size, size)).permute(0, 3, 1, 2)
-        resized = F.interpolate(image, scale_factor=factors, mode="bicubic", antialias=False)
+        y, x = (2 * (torch.arange(n, device=image.device) + 0.5) / (n + 0.1) - 1 for n in (rows, columns))
+        points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)[None]
+        resized = F.grid_sample(image, points, mode="bicubic", padding_mode="border", align_corners=False)
         return resized.flatten(2).transpose(1, 2)
 
     def forward(self, images: Tensor) -> Tensor:

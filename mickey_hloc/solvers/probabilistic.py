@@ -14,7 +14,7 @@ from mickey_hloc.solvers.base import PoseProblem, Solver
 from mickey_hloc.solvers.hypotheses import best_of_each_set, draw_hypotheses, soft_residuals
 from mickey_hloc.solvers.match_solver import precise
 from mickey_hloc.solvers.refine import refine_pose
-from mickey_hloc.solvers.sampling import sample_without_replacement
+from mickey_hloc.solvers.sampling import is_weight, sample_without_replacement
 from mickey_hloc.solvers.support import EvidenceOptions, conclude, require, soft_inlier_count, too_few
 
 
@@ -84,7 +84,7 @@ class ProbabilisticSolver(Solver):
     def _solve(self, problem: PoseProblem, generator: torch.Generator) -> RelativePose:
         o: ProbabilisticOptions = self.options
         probability = _usable_probability(problem)
-        if bool((probability < 0).any()) or not bool(torch.isfinite(probability.sum(dtype=torch.float64))):
+        if not is_weight(probability):
             return RelativePose.failure("the correspondence probability has negative or infinite values")
         cells = sample_without_replacement(probability, o.num_sets, o.num_samples, generator)
         n1 = probability.shape[1]
@@ -133,6 +133,8 @@ def _usable_probability(problem: PoseProblem) -> Tensor:
     assert problem.probability is not None
     probability = problem.probability.detach().float()
     usable0, usable1 = problem.view0.usable, problem.view1.usable
+    if bool(usable0.all() & usable1.all()) and is_weight(probability):
+        return probability
     probability = torch.where(usable0[:, None] & usable1, probability, 0.0)
     return probability.nan_to_num_(nan=0.0, posinf=torch.inf, neginf=-torch.inf)
 

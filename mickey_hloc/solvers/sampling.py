@@ -1,9 +1,12 @@
 """Weighted sampling without replacement from very large sets."""
 
+import math
+
 import torch
 from torch import Tensor
 
 _STRIDE = 61  # between the weights of the sample; prime, so that it does not fall on the same columns of a matrix
+_BLOCK = 16  # light cells are first drawn in blocks of so many, whose sums fit in a processor's cache
 
 
 def sample_without_replacement(weights: Tensor, num_sets: int, num_samples: int, generator: torch.Generator) -> Tensor:
@@ -27,29 +30,39 @@ def sample_without_replacement(weights: Tensor, num_sets: int, num_samples: int,
         ValueError: a weight is negative or not finite.
     """
     flat = weights.detach().flatten()
-    total = flat.sum(dtype=torch.float64)
-    if not bool(torch.isfinite(total)) or (flat.numel() and float(flat.min()) < 0):
+    if not is_weight(flat):
         raise ValueError("sampling weights must be finite and not negative")
     num_positive = int(torch.count_nonzero(flat))
     k = min(num_samples, num_positive)
     if k == 0:
         return torch.zeros((num_sets, 0), dtype=torch.int64, device=flat.device)
     heavy_weights, heavy_cells = heaviest(flat, min(num_positive, 8 * k))
-    heavy_times = _exponential((num_sets, len(heavy_cells)), flat, generator) / heavy_weights
+    unit = heavy_weights[-1]  # light weights are at most 1 in it, so that their sum is finite
+    times = _exponential((num_sets, len(heavy_cells)), flat, generator) / (heavy_weights.double() / unit.double())
+    heavy_times, first = times.topk(k, largest=False)
+    heavy_rings = heavy_times, heavy_cells[first]
     if len(heavy_cells) == num_positive:
-        return heavy_cells[heavy_times.topk(k, largest=False).indices]
-    light = flat.clone()
+        return heavy_rings[1]
+    light = flat.new_zeros(len(flat) + -len(flat) % _BLOCK)
+    torch.div(flat, unit, out=light[: len(flat)])
     light[heavy_cells] = 0.0
-    light_cumulative = light.cumsum(0, dtype=torch.float64)
-    # Among 8 k cells that are all heavier than any light one, fewer than k ring before the set is full: a light cell
-    # seldom rings twice by then, and about k rings are enough. More are drawn until that is certain.
-    rings = _light_rings(light_cumulative, num_sets, 2 * k, generator)
-    while True:
-        cells, complete = _first_to_ring(heavy_times, heavy_cells, *rings, k)
-        if complete:
-            return cells
-        times, ring_cells = _light_rings(light_cumulative, num_sets, 2 * k, generator)
-        rings = torch.cat([rings[0], times + rings[0][:, -1:]], dim=1), torch.cat([rings[1], ring_cells], dim=1)
+    blocks = light.view(-1, _BLOCK)
+    # The set is full when k heavy cells have rung, no later ring counts; seldom do more light ones come before that.
+    expected = float(blocks.sum() * heavy_times.max())
+    num_rings = math.ceil(expected + 6 * math.sqrt(expected)) + 8
+    rings = _light_rings(blocks, num_sets, num_rings, generator)
+    while bool((rings[0][:, -1:] < heavy_times[:, -1:]).any()):
+        times, cells = _light_rings(blocks, num_sets, num_rings, generator)
+        rings = torch.cat([rings[0], times + rings[0][:, -1:]], dim=1), torch.cat([rings[1], cells], dim=1)
+    return _first_to_ring(*heavy_rings, *rings, k)
+
+
+def is_weight(values: Tensor) -> bool:
+    """Whether all values are finite and not negative."""
+    if not values.numel():
+        return True
+    low, high = torch.aminmax(values)
+    return float(low) >= 0 and float(high) < math.inf  # not of NaN
 
 
 def heaviest(weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -75,26 +88,32 @@ def _exponential(shape: tuple[int, ...], like: Tensor, generator: torch.Generato
     return times.exponential_(generator=generator)
 
 
-def _light_rings(
-    cumulative: Tensor, num_sets: int, num_rings: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Times, ascending, and cells of the rings of the light process: both (num_sets, num_rings)."""
+def _light_rings(blocks: Tensor, num_sets: int, num_rings: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Times, ascending, and cells of the rings of the light process: both (num_sets, num_rings).
+
+    A block is drawn by its sum, then a cell in it: a search in all cells' cumulative sum would miss the cache.
+    """
+    cumulative = blocks.sum(dim=1).cumsum(0, dtype=torch.float64)
     total = cumulative[-1]
     times = _exponential((num_sets, num_rings), cumulative, generator).cumsum(dim=1) / total
     targets = torch.rand(times.shape, dtype=torch.float64, device=times.device, generator=generator) * total
-    cells = torch.searchsorted(cumulative, targets, right=True)
-    return times, cells.clamp(max=len(cumulative) - 1)
+    block = torch.searchsorted(cumulative, _below(targets, total), right=True)
+    weights = blocks[block].cumsum(dim=-1)
+    inside = torch.rand(times.shape, device=times.device, generator=generator) * weights[..., -1]
+    within = (weights <= _below(inside, weights[..., -1])[..., None]).sum(dim=-1)
+    return times, block * _BLOCK + within
 
 
-def _first_to_ring(
-    heavy_times: Tensor, heavy_cells: Tensor, ring_times: Tensor, ring_cells: Tensor, k: int
-) -> tuple[Tensor, bool]:
-    """The k distinct cells that ring first, per set, and whether the simulated rings reach far enough to know."""
+def _below(values: Tensor, limit: Tensor) -> Tensor:
+    """Values that rounding may have brought up to the limit, below it."""
+    return torch.minimum(values, torch.nextafter(limit, torch.zeros_like(limit)))
+
+
+def _first_to_ring(heavy_times: Tensor, heavy_cells: Tensor, ring_times: Tensor, ring_cells: Tensor, k: int) -> Tensor:
+    """The k distinct cells that ring first, per set: a light cell counts when it rings for the first time."""
     ordered, order = ring_cells.sort(dim=1, stable=True)
     follows_itself = torch.zeros_like(ordered, dtype=torch.bool)
     follows_itself[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
     is_repeat = torch.zeros_like(follows_itself).scatter(1, order, follows_itself)
     times = torch.cat([heavy_times, ring_times.masked_fill(is_repeat, torch.inf)], dim=1)
-    first_times, first = times.topk(k, largest=False)
-    cells = torch.cat([heavy_cells.expand(len(times), -1), ring_cells], dim=1).gather(1, first)
-    return cells, bool((first_times[:, -1] <= ring_times[:, -1]).all())
+    return torch.cat([heavy_cells, ring_cells], dim=1).gather(1, times.topk(k, largest=False).indices)

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.networks import tiny_model
 
 from mickey_hloc.cli import main
 from mickey_hloc.errors import InputError
 from mickey_hloc.features import get_extractor
 from mickey_hloc.model.backends import open_backend
+from mickey_hloc.model.exporting import write_onnx
 from mickey_hloc.model.mickey import MicKey
 from mickey_hloc.weights import load_model
 
@@ -51,6 +53,19 @@ def test_other_programs_give_the_numbers_of_torch(model: MicKey, onnx_file: Path
             worst = float((a - b).abs().max() / a.abs().max())
             print(backend, size, name, f"{worst:.1e}")
             assert worst < 1e-4, name
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_a_graph_of_dinov2_runs_at_every_size(tmp_path: Path, backend: str) -> None:
+    pytest.importorskip("onnxscript", reason="needs the extra 'onnx'")
+    pytest.importorskip(backend)
+    model = tiny_model()
+    network = open_backend(backend, write_onnx(model, tmp_path / "tiny.onnx"), model)
+    for size in [(280, 378), (518, 518), (714, 532)]:  # the example's of the export, the stored grid's, the paper's
+        with torch.inference_mode():
+            ours, theirs = model(image(size)), network(image(size))
+        for name in OUTPUTS:
+            torch.testing.assert_close(getattr(theirs, name), getattr(ours, name), rtol=1e-4, atol=1e-4)
 
 
 def test_torch_export_is_exact(model: MicKey, tmp_path: Path) -> None:

@@ -179,6 +179,12 @@ def test_mutual_nearest_neighbours_are_mutual() -> None:
     assert mutual_nearest_neighbours(probability, 0.5)[0].tolist() == [[1, 0]]
 
 
+def test_of_equally_good_partners_one_is_taken() -> None:
+    matches, scores = mutual_nearest_neighbours(torch.tensor([[0.2, 0.7], [0.1, 0.7], [0.7, 0.3]]))
+    assert matches.tolist() == [[0, 1], [2, 0]]
+    assert scores.tolist() == pytest.approx([0.7, 0.7])
+
+
 def test_the_ratio_test_drops_ambiguous_descriptors() -> None:
     eye = torch.eye(8)
     matches, scores = match_with_ratio_test(eye, eye, 0.8)
