@@ -18,6 +18,7 @@ from mickey_hloc.errors import InputError
 from mickey_hloc.features.base import MATCHER_KEY
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.matches import MatchFile, check_distinct, pair_key
+from mickey_hloc.io.memory import release_free_memory
 from mickey_hloc.io.origin import origin_values
 from mickey_hloc.io.pair_store import PairStore
 from mickey_hloc.io.pairs import Pair, read_pairs
@@ -170,6 +171,7 @@ def match(
                         skipped[pair] = str(error)
                     bar.update()
                 store.add(found)
+                release_free_memory()
         store.finish()
     return MatchReport(Path(matches), len(missing) - len(skipped), len(wanted) - len(missing), skipped)
 

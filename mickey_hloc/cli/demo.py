@@ -29,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--photos", action="store_true", help="two photos of a desk that come with the package, instead of a room"
     )
     add_pose_arguments(parser)
-    parser.set_defaults(output=Path("mickey-hloc-demo"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from mickey_hloc.cli.pose_report import pose_as_json, print_pose, truth_as_text
 
     check_report(args.report)
+    args.output = args.output or Path("mickey-hloc-demo-photos" if args.photos else "mickey-hloc-demo")
     if args.feature is None and args.weights is None:
         args.weights = BUNDLED
     paths, truth = copy_photos(args.output) if args.photos else write_room(args.room, args.output)

@@ -120,7 +120,7 @@ def load_photos(
 
     cameras = None if intrinsics is None else read_cameras(intrinsics)
     folder = image_dir or Path(os.path.commonpath([path.absolute().parent for path in paths]))
-    photos = []
+    photos, notes = [], dict[str, list[str]]()
     for i, path in enumerate(paths):
         image = read_image(path, exif_turn)
         height, width = image.shape[:2]
@@ -129,9 +129,11 @@ def load_photos(
         else:
             camera, note = photo_camera(path, (width, height), None if focal is None else focal[i])
         if note:
-            print(f"note: {path}: {note}", file=sys.stderr)
+            notes.setdefault(note, []).append(str(path))
         name = path.absolute().relative_to(folder.absolute()).as_posix()
         photos.append(Photo(name, image, camera.intrinsics.K, camera.lens, camera.is_guess))
+    for note, named in notes.items():
+        print(f"note: {' and '.join(named)}: {note}", file=sys.stderr)
     return (photos[0], photos[1]), folder
 
 

@@ -113,10 +113,17 @@ def pose_as_dict(result: TwoViewResult) -> dict[str, Any]:
         "covariance_68_squared": pose.squared_68 if found else None,
         "distance_68_m": list(pose.distance_68_m) if found else None,
         "distance_95_m": list(pose.distance_95_m) if found else None,
+        "cameras": [_camera(view.K) for view in (result.problem.view0, result.problem.view1)],
         "inliers": pose.num_inliers,
         "correspondences": len(pose.correspondences),
         "seconds": {stage: round(s, 4) for stage, s in result.seconds.items()},
     }
+
+
+def _camera(K: torch.Tensor) -> dict[str, float]:
+    """What the pose was computed with, pixels."""
+    names = {"fx": (0, 0), "fy": (1, 1), "cx": (0, 2), "cy": (1, 2)}
+    return {name: round(float(K[place]), 3) for name, place in names.items()}
 
 
 def pose_as_json(result: TwoViewResult) -> str:

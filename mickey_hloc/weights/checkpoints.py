@@ -25,6 +25,7 @@ from mickey_hloc.weights.metadata import METADATA_KEY, parse_options
 from mickey_hloc.weights.named import resolve
 from mickey_hloc.weights.published import listed, read_published
 from mickey_hloc.weights.state_file import load_state_file, unreadable
+from mickey_hloc.weights.table import WEIGHTS
 from mickey_hloc.weights.timm import timm_weights
 
 _FIRST_WEIGHT = "depth_head.resblock1.conv1.weight"  # it says how many channels the encoder has
@@ -56,7 +57,7 @@ def load_model(
     """
     device = usable_device(device)
     autocast_dtype(precision, device)  # a precision that the device lacks is found before anything is loaded
-    path = resolve(os.fspath(name_or_path))
+    path = resolve(_of_model(name_or_path))
     options, state = _read(path)
     _require_trusted_encoder(options.encoder, path)
     if not any(key.startswith("encoder.") for key in state):
@@ -84,7 +85,7 @@ def load_matcher(name_or_path: str | os.PathLike[str]) -> DualSoftmax:
     Raises:
         WeightsError: the weights cannot be found, downloaded, trusted or loaded; the message says why.
     """
-    path = resolve(os.fspath(name_or_path))
+    path = resolve(_of_model(name_or_path))
     options, state = _read(path)
     dustbin = state.get("matcher.dustbin_score")
     if dustbin is None or dustbin.numel() != 1:
@@ -92,6 +93,14 @@ def load_matcher(name_or_path: str | os.PathLike[str]) -> DualSoftmax:
     matcher = DualSoftmax(options.match_temperature)
     matcher.load_state_dict({"dustbin_score": dustbin.reshape(())})
     return matcher.requires_grad_(False).eval()
+
+
+def _of_model(name_or_path: str | os.PathLike[str]) -> str:
+    name = os.fspath(name_or_path)
+    if name in WEIGHTS and WEIGHTS[name].is_encoder:
+        models = ", ".join(other for other, entry in WEIGHTS.items() if not entry.is_encoder)
+        raise WeightsError(f"'{name}' is an encoder alone, without MicKey's heads; choose one of: {models}.")
+    return name
 
 
 def save_model(model: MicKey, path: str | os.PathLike[str], include_encoder: bool | None = None) -> Path:

@@ -25,6 +25,7 @@ class NamedWeights:
         size_mb: about how large it is, where that is known beforehand.
         notice: printed once, before the weights are first used.
         sha256: what the hub's file has to be.
+        is_encoder: an encoder alone, which checkpoints without one need.
     """
 
     file: str
@@ -34,6 +35,7 @@ class NamedWeights:
     size_mb: int | None = None
     notice: str | None = None
     sha256: str | None = None
+    is_encoder: bool = False
 
     @property
     def on_hub(self) -> bool:
@@ -46,7 +48,8 @@ def _dinov2(size: str, commit: str, size_mb: int, sha256: str) -> NamedWeights:
     url = f"hf:timm/vit_{size}_patch14_dinov2.lvd142m@{commit}"
     letter = size[0]
     about = f"DINOv2 encoder, ViT-{letter.upper()}/14"
-    return NamedWeights(f"dinov2_vit{letter}14_pretrain.pth", about, "Apache-2.0", url, size_mb, sha256=sha256)
+    file = f"dinov2_vit{letter}14_pretrain.pth"
+    return NamedWeights(file, about, "Apache-2.0", url, size_mb, sha256=sha256, is_encoder=True)
 
 
 WEIGHTS = {

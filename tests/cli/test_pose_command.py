@@ -201,6 +201,13 @@ def test_the_demo(method, largest_error_cm, tmp_path, capsys) -> None:
     assert again.splitlines()[1] == printed.out.splitlines()[1]  # the same pose from the files
 
 
+def test_the_demos_have_a_folder_each(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    method = ["--feature", "sift", "--depth", "constant:2", "--accept", "all"]
+    assert [main(["demo", *which, *method]) for which in ([], ["--photos"])] == [0, 0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mickey-hloc-demo", "mickey-hloc-demo-photos"]
+
+
 def test_help_and_version(capsys) -> None:
     for argv in (["--help"], ["pose", "--help"], ["demo", "--help"], ["--version"]):
         with pytest.raises(SystemExit) as stop:
@@ -218,7 +225,9 @@ def test_a_focal_length_nobody_knows_is_guessed_on_request_and_said(room, capsys
     guess = float(28 * np.hypot(480, 360) / np.hypot(36, 24))
     auto, said = estimated("--focal", "auto")
     known, silent = estimated("--focal", repr(guess))
-    assert said.count("the focal length is not known") == 2
+    assert said.count("the focal length is not known") == 1  # the same of both photos
+    assert auto["cameras"] == known["cameras"]
+    assert auto["cameras"][0]["fx"] == pytest.approx(guess, abs=1e-3)
     assert f"{guess:.1f} px is guessed" in said
     assert "guessed" not in silent
     assert auto["translation_m"] == known["translation_m"]

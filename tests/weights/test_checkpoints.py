@@ -36,6 +36,11 @@ def test_the_published_format_and_back(published) -> None:
     assert not loaded.training
 
 
+def test_an_encoder_is_no_model() -> None:
+    with pytest.raises(WeightsError, match=r"an encoder alone.*choose one of: mickey, mickey_sc, small"):
+        load_model("dinov2_vits14")
+
+
 def test_recorded_checkpoint_is_written_back_as_it_was(golden, tmp_path) -> None:
     model = load_model(golden / "mickey_tiny.ckpt", encoder=golden / "encoder.pth", device="cpu")
     again = torch.load(save_published(model, tmp_path / "again.ckpt"), weights_only=True)["state_dict"]
