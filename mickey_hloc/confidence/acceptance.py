@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,6 +13,7 @@ from mickey_hloc.registry import CheckedOptions, require
 
 Policy = Literal["supported", "all"]
 _MANY, _OF_MANY_DEG = 16, 4.0
+_CHOSEN_TIMES = 2.0
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,13 @@ class AcceptanceOptions(CheckedOptions):
         min_inliers: fewer distinct inliers than this are refused.
         max_log10_nfa: refused unless fewer than 10^max_log10_nfa equally supported poses are expected by chance.
         max_rotation_std_deg: a larger standard deviation of the rotation, about its least certain axis and by the
-            residuals alone, is refused (few inliers, on a line or in one spot). None: that of the calibration, or
+            residuals alone, is refused (few inliers, on a line or in one spot), and so is twice that after division by
+            the square root of the inliers' share. None: that of the calibration, or
             ``_OF_MANY_DEG`` with ``_MANY`` inliers or more, whose residuals are a better measure of the noise.
         min_line_distance: refused where the inliers lie nearer to one line in an image, as a share of its diagonal; up
             to twice as far where ``min_line_sigmas`` is missed too.
+        max_rival_share: refused where the inliers lie on a plane whose other motion depth supports this well, compared
+            with the pose.
         min_line_sigmas: their distance from the line, in standard errors that the noise of depth gives it.
     """
 
@@ -36,6 +41,7 @@ class AcceptanceOptions(CheckedOptions):
     max_rotation_std_deg: float | None = None
     min_line_distance: float = 0.01
     min_line_sigmas: float = 3.0
+    max_rival_share: float = 0.75
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,6 +50,7 @@ class AcceptanceOptions(CheckedOptions):
         require(self, "max_rotation_std_deg", (self.max_rotation_std_deg or 1.0) > 0, "positive")
         require(self, "min_line_distance", self.min_line_distance >= 0, "0 or positive")
         require(self, "min_line_sigmas", self.min_line_sigmas >= 0, "0 or positive")
+        require(self, "max_rival_share", self.max_rival_share > 0, "positive")
 
 
 def accept(
@@ -96,8 +103,12 @@ def refusal(
         return f"{inliers} distinct inliers of {total}, {o.min_inliers} are needed"
     usual = calibration.max_rotation_std_deg
     limit = o.max_rotation_std_deg or (max(usual, _OF_MANY_DEG) if evidence.num_inliers >= _MANY else usual)
-    if evidence.rotation_std_deg > limit or _on_a_line(evidence, o):
+    # Few inliers of many were chosen by how well they agree: they look more certain than they are.
+    chosen = evidence.rotation_std_deg / math.sqrt(max(evidence.inlier_share, 1e-6))
+    if evidence.rotation_std_deg > limit or chosen > _CHOSEN_TIMES * limit or _on_a_line(evidence, o):
         return "the inliers lie on a line or in one spot and do not determine the rotation"
+    if evidence.rival_share > o.max_rival_share:
+        return "the inliers lie on a plane, and depth supports its other motion as well"
     if evidence.log10_nfa > o.max_log10_nfa:
         return f"{inliers} inliers of {total} are no more than chance explains (log10 NFA {evidence.log10_nfa:.1f})"
     if calibration.support.logit(evidence) < calibration.min_support or confidence < o.min_confidence:

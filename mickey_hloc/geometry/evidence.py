@@ -37,6 +37,8 @@ class Evidence:
         scale_vcre: the same for depth maps whose scales are wrong by 10 %, each for itself: residuals do not show that.
         depth_spread: standard deviation of the logarithms of the judged keypoints' depths, the smaller of both views; 0
             for a depth that is the same everywhere and says nothing about the scene.
+        rival_share: support by depth of the other motion that the inliers' plane allows, as a multiple of the pose's; 0
+            where they lie on none (see ``solvers/plane.py``).
         rotation_deg, distance_m: size of the estimated motion.
     """
 
@@ -59,6 +61,7 @@ class Evidence:
     vcre_std: float = math.inf
     scale_vcre: float = math.inf
     depth_spread: float = math.inf
+    rival_share: float = 0.0
     rotation_deg: float = 0.0
     distance_m: float = 0.0
 

@@ -48,12 +48,13 @@ def motions(problem: PoseProblem, matches: Tensor, settings: EpipolarSettings) -
 
 def essential_matrix(problem: PoseProblem, matches: Tensor, settings: EpipolarSettings) -> np.ndarray | None:
     """(3, 3) float64 with x1^T E x0 = 0 in normalised coordinates; None where none is found."""
-    kp0, kp1, K0, K1 = _arrays(problem, matches)
+    kp0, kp1, K0, K1 = arrays(problem, matches)
     backend = _with_poselib if settings.backend == "poselib" else _with_opencv
     return backend(kp0, kp1, K0, K1, settings)
 
 
-def _arrays(problem: PoseProblem, matches: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def arrays(problem: PoseProblem, matches: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Keypoints (M, 2) and intrinsics (3, 3) of both views, float64."""
     view0, view1 = problem.view0, problem.view1
     tensors = view0.keypoints[matches[:, 0]], view1.keypoints[matches[:, 1]], view0.K, view1.K
     kp0, kp1, K0, K1 = (tensor.cpu().double().numpy() for tensor in tensors)
@@ -68,10 +69,13 @@ def _of_essential_matrix(E: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 def _of_homography(
     problem: PoseProblem, matches: Tensor, settings: EpipolarSettings
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    kp0, kp1, K0, K1 = _arrays(problem, matches)
+    kp0, kp1, K0, K1 = arrays(problem, matches)
     H, _ = cv2.findHomography(kp0, kp1, params=_usac(settings))
-    if H is None or not np.isfinite(H).all():
-        return []
+    return [] if H is None or not np.isfinite(H).all() else motions_of_homography(H, K0, K1)
+
+
+def motions_of_homography(H: np.ndarray, K0: np.ndarray, K1: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rotations (3, 3) and unit translations (3,), up to sign, that map a plane as H (3, 3) does in pixels."""
     _, rotations, translations, _ = cv2.decomposeHomographyMat(np.linalg.inv(K1) @ H @ K0, np.eye(3))
     found = []
     for R, column in zip(rotations, translations, strict=True):

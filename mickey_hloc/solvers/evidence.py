@@ -15,6 +15,7 @@ from mickey_hloc.geometry.relative_pose import CovarianceParts
 from mickey_hloc.solvers.base import PoseProblem, View
 from mickey_hloc.solvers.chance import log10_false_alarms, nearby_pairs, num_distinct
 from mickey_hloc.solvers.covariance import Minimised, isotropic_covariance, pose_uncertainty, vcre_std
+from mickey_hloc.solvers.plane import rival_share
 from mickey_hloc.solvers.residuals import reprojection_errors, sampson_errors
 
 EPIPOLAR_SHARE = 0.005  # of the image diagonal: 4 px at 640 x 480
@@ -95,6 +96,7 @@ def gather(problem: PoseProblem, R: Tensor, t: Tensor, judged: Judged) -> tuple[
         vcre_std=vcre_std(isotropic_covariance(R, t, X[both], Y[both]), R, t, view0.K, diagonal_px(view0)),
         scale_vcre=vcre_std(torch.from_numpy(0.01 * parts.depth_scales), R, t, view0.K, diagonal_px(view0)),
         depth_spread=min(_log_spread(view0.depths[i[known]]), _log_spread(view1.depths[j[known]])),
+        rival_share=rival_share(problem, judged.pairs[both], R, t, diagonal_px(view1)),
         rotation_deg=float(rotation_angle_deg(R.double())),
         distance_m=float(torch.linalg.vector_norm(t)),
     )

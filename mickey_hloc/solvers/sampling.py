@@ -47,14 +47,17 @@ def sample_without_replacement(weights: Tensor, num_sets: int, num_samples: int,
     torch.div(flat, unit, out=light[: len(flat)])
     light[heavy_cells] = 0.0
     blocks = light.view(-1, _BLOCK)
-    # The set is full when k heavy cells have rung, no later ring counts; seldom do more light ones come before that.
+    # The set is full at the latest when k heavy cells have rung, and seldom more light ones ring before than expected;
+    # nor are more than k needed but for repeats, which are rare as all are light.
     expected = float(blocks.sum() * heavy_times.max())
-    num_rings = math.ceil(expected + 6 * math.sqrt(expected)) + 8
+    num_rings = min(math.ceil(expected + 6 * math.sqrt(expected)) + 8, 2 * k)
     rings = _light_rings(blocks, num_sets, num_rings, generator)
-    while bool((rings[0][:, -1:] < heavy_times[:, -1:]).any()):
-        times, cells = _light_rings(blocks, num_sets, num_rings, generator)
-        rings = torch.cat([rings[0], times + rings[0][:, -1:]], dim=1), torch.cat([rings[1], cells], dim=1)
-    return _first_to_ring(*heavy_rings, *rings, k)
+    while True:
+        cells, complete = _first_to_ring(*heavy_rings, *rings, k)
+        if complete:
+            return cells
+        times, more = _light_rings(blocks, num_sets, num_rings, generator)
+        rings = torch.cat([rings[0], times + rings[0][:, -1:]], dim=1), torch.cat([rings[1], more], dim=1)
 
 
 def is_weight(values: Tensor) -> bool:
@@ -109,11 +112,18 @@ def _below(values: Tensor, limit: Tensor) -> Tensor:
     return torch.minimum(values, torch.nextafter(limit, torch.zeros_like(limit)))
 
 
-def _first_to_ring(heavy_times: Tensor, heavy_cells: Tensor, ring_times: Tensor, ring_cells: Tensor, k: int) -> Tensor:
-    """The k distinct cells that ring first, per set: a light cell counts when it rings for the first time."""
+def _first_to_ring(
+    heavy_times: Tensor, heavy_cells: Tensor, ring_times: Tensor, ring_cells: Tensor, k: int
+) -> tuple[Tensor, bool]:
+    """The k distinct cells that ring first, per set, and whether the light rings reach far enough to know.
+
+    A light cell counts when it rings for the first time.
+    """
     ordered, order = ring_cells.sort(dim=1, stable=True)
     follows_itself = torch.zeros_like(ordered, dtype=torch.bool)
     follows_itself[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
     is_repeat = torch.zeros_like(follows_itself).scatter(1, order, follows_itself)
     times = torch.cat([heavy_times, ring_times.masked_fill(is_repeat, torch.inf)], dim=1)
-    return torch.cat([heavy_cells, ring_cells], dim=1).gather(1, times.topk(k, largest=False).indices)
+    first_times, first = times.topk(k, largest=False)
+    cells = torch.cat([heavy_cells, ring_cells], dim=1).gather(1, first)
+    return cells, bool((first_times[:, -1] <= ring_times[:, -1]).all())
