@@ -14,6 +14,7 @@ from mickey_hloc.registry import CheckedOptions, require
 Policy = Literal["supported", "all"]
 _MANY, _OF_MANY_DEG = 16, 4.0
 _CHOSEN_TIMES = 2.0
+_FEW = 32  # inliers; the noise of more depths averages out, and they choose among the motions of a plane
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class AcceptanceOptions(CheckedOptions):
             ``_OF_MANY_DEG`` with ``_MANY`` inliers or more, whose residuals are a better measure of the noise.
         min_line_distance: refused where the inliers lie nearer to one line in an image, as a share of its diagonal; up
             to twice as far where ``min_line_sigmas`` is missed too.
-        max_rival_share: refused where the inliers lie on a plane whose other motion depth supports this well, compared
-            with the pose.
+        max_rival_share: refused where fewer than ``_FEW`` inliers lie on a plane whose other motion depth supports this
+            well, compared with the pose.
         min_line_sigmas: their distance from the line, in standard errors that the noise of depth gives it.
     """
 
@@ -107,7 +108,7 @@ def refusal(
     chosen = evidence.rotation_std_deg / math.sqrt(max(evidence.inlier_share, 1e-6))
     if evidence.rotation_std_deg > limit or chosen > _CHOSEN_TIMES * limit or _on_a_line(evidence, o):
         return "the inliers lie on a line or in one spot and do not determine the rotation"
-    if evidence.rival_share > o.max_rival_share:
+    if evidence.num_inliers < _FEW and evidence.rival_share > o.max_rival_share:
         return "the inliers lie on a plane, and depth supports its other motion as well"
     if evidence.log10_nfa > o.max_log10_nfa:
         return f"{inliers} inliers of {total} are no more than chance explains (log10 NFA {evidence.log10_nfa:.1f})"

@@ -47,14 +47,18 @@ def rival_share(problem: PoseProblem, pairs: Tensor, R: Tensor, t: Tensor, diago
         return 0.0
     X, Y = (view.points()[pairs[:, i]].cpu().double() for i, view in enumerate((problem.view0, problem.view1)))
     R, t = R.cpu().double(), t.cpu().double()
-    own = _support(R, t, X, Y)
+    own = max(_support(R, t, X, Y), _best_support(R, t / torch.linalg.vector_norm(t).clamp(min=1e-9), X, Y))
     best = 0.0
     for turned, direction in motions_of_homography(H, K0, K1):
         other, along = torch.from_numpy(turned), torch.from_numpy(direction)
         if float(rotation_angle_deg(other @ R.mT)) > _OTHER_DEG:
-            length = ((Y - X @ other.mT) @ along).median()
-            best = max(best, _support(other, length * along, X, Y))
+            best = max(best, _best_support(other, along, X, Y))
     return best / own if own > 0 else float("inf")
+
+
+def _best_support(R: Tensor, direction: Tensor, X: Tensor, Y: Tensor) -> float:
+    """``_support`` with the length of the translation that the points ask for."""
+    return _support(R, ((Y - X @ R.mT) @ direction).median() * direction, X, Y)
 
 
 def _support(R: Tensor, t: Tensor, X: Tensor, Y: Tensor) -> float:
