@@ -43,7 +43,7 @@ def sample_without_replacement(weights: Tensor, num_sets: int, num_samples: int,
     heavy_rings = heavy_times, heavy_cells[first]
     if len(heavy_cells) == num_positive:
         return heavy_rings[1]
-    light = flat.new_zeros(len(flat) + -len(flat) % _BLOCK)
+    light = flat.new_zeros(-(-len(flat) // _BLOCK) * _BLOCK)
     torch.div(flat, unit, out=light[: len(flat)])
     light[heavy_cells] = 0.0
     blocks = light.view(-1, _BLOCK)
@@ -101,6 +101,7 @@ def _light_rings(blocks: Tensor, num_sets: int, num_rings: int, generator: torch
     times = _exponential((num_sets, num_rings), cumulative, generator).cumsum(dim=1) / total
     targets = torch.rand(times.shape, dtype=torch.float64, device=times.device, generator=generator) * total
     block = torch.searchsorted(cumulative, _below(targets, total), right=True)
+    block = block.clamp(max=len(blocks) - 1)  # where all light weights are too small to count, and never ring
     weights = blocks[block].cumsum(dim=-1)
     inside = torch.rand(times.shape, device=times.device, generator=generator) * weights[..., -1]
     within = (weights <= _below(inside, weights[..., -1])[..., None]).sum(dim=-1)

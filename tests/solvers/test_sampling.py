@@ -97,3 +97,9 @@ def test_nothing_to_draw_from() -> None:
 def test_impossible_weights_are_refused(bad: float) -> None:
     with pytest.raises(ValueError, match="finite and not negative"):
         _draw(torch.tensor([1.0, bad]), 1, 1)
+
+
+def test_weights_too_small_to_count_beside_the_others_are_not_drawn() -> None:
+    weights = torch.full((4000,), 1e-30)
+    weights[:80] = 1e30  # in their unit the others are 0 in float32
+    assert int(_draw(weights, 5, 10).max()) < 80
