@@ -130,12 +130,20 @@ class DinoV2(Encoder):
         """Position embedding of the patches at another grid size: (1, rows * columns, C)."""
         size = self.options.grid_size
         stored = self.pos_embed[:, -(size**2) :]
-        if rows == columns == size:
+        if not torch.compiler.is_compiling() and rows == columns == size:
             return stored
         # DINOv2 resizes by a factor with a tenth of a cell added, not to a size: the sampling points differ. Written
-        # with grid_sample because ONNX would keep the factor of one size.
+        # with grid_sample because ONNX would keep the factor of one size, and without a choice by size, because a graph
+        # for many sizes would keep that of one: the tenth is none where the grid is the stored one.
         image = stored.float().unflatten(1, (size, size)).permute(0, 3, 1, 2)
-        y, x = (2 * (torch.arange(n, device=image.device) + 0.5) / (n + 0.1) - 1 for n in (rows, columns))
+        other = sum(
+            (torch.scalar_tensor(n, dtype=torch.float32, device=image.device) - size).abs() for n in (rows, columns)
+        )
+        more = 0.1 * other.clamp(max=1.0)
+        y, x = (
+            2 * (torch.arange(n, dtype=torch.float32, device=image.device) + 0.5) / (n + more) - 1
+            for n in (rows, columns)
+        )
         points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)[None]
         resized = F.grid_sample(image, points, mode="bicubic", padding_mode="border", align_corners=False)
         return resized.flatten(2).transpose(1, 2)

@@ -21,10 +21,12 @@ _LEAST_ON_PLANE = 0.9  # share of the matches
 _LEAST_MATCHES = 6  # four always have a homography
 _OTHER_DEG = 5.0  # motions that turn less from each other are the same
 _DEPTH_AGREEMENT = 0.1  # relative, as in ``essential``
+_NO_SUPPORT = 0.5  # points: less is none, and no ratio of two such supports says anything
 
 
 def rival_share(problem: PoseProblem, pairs: Tensor, R: Tensor, t: Tensor, diagonal_px: float) -> float:
-    """How well depth supports the best other motion of the matches' plane, as a multiple of the pose's support.
+    """How well depth supports the best other motion of the matches' plane, as a multiple of the pose's support, which
+    counts as half a point at least.
 
     Args:
         pairs: (k, 2) int64 keypoint indices, inliers of the pose with depth in both views.
@@ -53,7 +55,7 @@ def rival_share(problem: PoseProblem, pairs: Tensor, R: Tensor, t: Tensor, diago
         other, along = torch.from_numpy(turned), torch.from_numpy(direction)
         if float(rotation_angle_deg(other @ R.mT)) > _OTHER_DEG:
             best = max(best, _best_support(other, along, X, Y))
-    return best / own if own > 0 else float("inf")
+    return best / max(own, _NO_SUPPORT)
 
 
 def _best_support(R: Tensor, direction: Tensor, X: Tensor, Y: Tensor) -> float:

@@ -30,6 +30,7 @@ def sample_without_replacement(weights: Tensor, num_sets: int, num_samples: int,
         ValueError: a weight is negative or not finite.
     """
     flat = weights.detach().flatten()
+    flat = flat if flat.dtype == torch.float64 else flat.float()  # half precision cannot hold the sum of many
     if not is_weight(flat):
         raise ValueError("sampling weights must be finite and not negative")
     num_positive = int(torch.count_nonzero(flat))

@@ -12,7 +12,7 @@ from mickey_hloc.cli import main
 from mickey_hloc.errors import InputError
 from mickey_hloc.features import get_extractor
 from mickey_hloc.model.backends import open_backend
-from mickey_hloc.model.exporting import write_onnx
+from mickey_hloc.model.exporting import exported, write_onnx
 from mickey_hloc.model.mickey import MicKey
 from mickey_hloc.weights import load_model
 
@@ -66,6 +66,27 @@ def test_a_graph_of_dinov2_runs_at_every_size(tmp_path: Path, backend: str) -> N
             ours, theirs = model(image(size)), network(image(size))
         for name in OUTPUTS:
             torch.testing.assert_close(getattr(theirs, name), getattr(ours, name), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["torch-export", "onnxruntime"])
+def test_a_graph_of_dinov2_knows_the_grid_it_was_trained_at(tmp_path: Path, kind: str) -> None:
+    model = tiny_model(encoder_options={"channels": 64, "num_blocks": 2, "mlp_hidden": 128, "grid_size": 22})
+    with torch.no_grad():
+        model.encoder.pos_embed.normal_(generator=torch.Generator().manual_seed(0))
+    if kind == "torch-export":
+        network = exported(model).module()
+    else:
+        pytest.importorskip("onnxscript", reason="needs the extra 'onnx'")
+        pytest.importorskip(kind)
+        network = open_backend(kind, write_onnx(model, tmp_path / "tiny.onnx"), model)
+    for size in [(308, 308), (308, 336), (336, 336)]:  # the stored grid, one side of it, another square
+        with torch.inference_mode():
+            ours, theirs = model(image(size)), network(image(size))
+        if kind == "torch-export":
+            theirs = dict(zip(OUTPUTS, theirs, strict=True))
+        for name in OUTPUTS:
+            found = theirs[name] if isinstance(theirs, dict) else getattr(theirs, name)
+            torch.testing.assert_close(found, getattr(ours, name), rtol=1e-4, atol=1e-4)
 
 
 def test_torch_export_is_exact(model: MicKey, tmp_path: Path) -> None:

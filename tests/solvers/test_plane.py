@@ -48,6 +48,12 @@ def test_points_in_space_and_pure_rotations_have_none(flat: bool, t: torch.Tenso
     assert rival_share(*scene(flat, t=t), R, t, DIAGONAL) == 0
 
 
+def test_depth_that_supports_neither_motion_does_not_choose() -> None:
+    problem, pairs = scene(flat=True)
+    millimetres = View(problem.view0.keypoints, 1000 * problem.view0.depths, K, SIZE)
+    assert rival_share(problem_of(millimetres, problem.view1, pairs), pairs, R, T, DIAGONAL) < 0.01
+
+
 def test_few_points_say_nothing() -> None:
     problem, pairs = scene(flat=True)
     assert rival_share(problem, pairs[:5], R, T, DIAGONAL) == 0

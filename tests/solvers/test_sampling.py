@@ -103,3 +103,10 @@ def test_weights_too_small_to_count_beside_the_others_are_not_drawn() -> None:
     weights = torch.full((4000,), 1e-30)
     weights[:80] = 1e30  # in their unit the others are 0 in float32
     assert int(_draw(weights, 5, 10).max()) < 80
+
+
+def test_half_precision_does_not_overflow_in_the_sum() -> None:
+    weights = torch.rand(1_000_000, generator=torch.Generator().manual_seed(0)).half()
+    sets = sample_without_replacement(weights, 2, 50, torch.Generator().manual_seed(1))
+    assert sets.shape == (2, 50)
+    assert bool((weights[sets] > 0).all())
