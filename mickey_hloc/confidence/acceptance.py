@@ -31,9 +31,9 @@ class AcceptanceOptions(CheckedOptions):
             ``_OF_MANY_DEG`` with ``_MANY`` inliers or more, whose residuals are a better measure of the noise.
         min_line_distance: refused where the inliers lie nearer to one line in an image, as a share of its diagonal; up
             to twice as far where ``min_line_sigmas`` is missed too.
+        min_line_sigmas: their distance from the line, in standard errors that the noise of depth gives it.
         max_rival_share: refused where fewer than ``_FEW`` inliers lie on a plane whose other motion depth supports this
             well, compared with the pose.
-        min_line_sigmas: their distance from the line, in standard errors that the noise of depth gives it.
     """
 
     min_confidence: float = 0.0

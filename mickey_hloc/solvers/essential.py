@@ -17,10 +17,8 @@ from mickey_hloc.solvers.base import PoseProblem
 from mickey_hloc.solvers.covariance import Minimised
 from mickey_hloc.solvers.epipolar import EpipolarSettings, motions
 from mickey_hloc.solvers.match_solver import MatchOptions, MatchSolver, Pose, draw_seed
-from mickey_hloc.solvers.residuals import point_errors, sampson_errors
+from mickey_hloc.solvers.residuals import depth_support, sampson_errors
 from mickey_hloc.solvers.support import Residual, require, usable_matches
-
-_DEPTH_AGREEMENT = 0.1  # relative; how far depths may disagree before they stop to support a motion
 
 
 @dataclass(frozen=True)
@@ -85,8 +83,7 @@ class EssentialSolver(MatchSolver):
         residual, threshold = self._judge(problem, pose)
         X, Y = problem.view0.points()[matches[:, 0]], problem.view1.points()[matches[:, 1]]
         values = torch.sigmoid((5.0 / threshold) * (threshold - residual(matches)))
-        relative = point_errors(*pose, X, Y) / torch.linalg.vector_norm(Y, dim=-1)
-        return float((values * (1 + torch.exp(-relative / _DEPTH_AGREEMENT))).sum())
+        return float((values * (1 + depth_support(*pose, X, Y))).sum())
 
     def _epipolar_errors(self, problem: PoseProblem, pose: Pose, pairs: Tensor) -> Tensor:
         view0, view1 = problem.view0, problem.view1

@@ -14,13 +14,12 @@ from torch import Tensor
 from mickey_hloc.geometry import rotation_angle_deg
 from mickey_hloc.solvers.base import PoseProblem
 from mickey_hloc.solvers.epipolar import arrays, motions_of_homography
-from mickey_hloc.solvers.residuals import point_errors
+from mickey_hloc.solvers.residuals import depth_support
 
 PLANE_SHARE = 0.00375  # of the image diagonal: 3 px at 640 x 480
 _LEAST_ON_PLANE = 0.9  # share of the matches
 _LEAST_MATCHES = 6  # four always have a homography
 _OTHER_DEG = 5.0  # motions that turn less from each other are the same
-_DEPTH_AGREEMENT = 0.1  # relative, as in ``essential``
 _NO_SUPPORT = 0.5  # points: less is none, and no ratio of two such supports says anything
 
 
@@ -49,7 +48,9 @@ def rival_share(problem: PoseProblem, pairs: Tensor, R: Tensor, t: Tensor, diago
         return 0.0
     X, Y = (view.points()[pairs[:, i]].cpu().double() for i, view in enumerate((problem.view0, problem.view1)))
     R, t = R.cpu().double(), t.cpu().double()
-    own = max(_support(R, t, X, Y), _best_support(R, t / torch.linalg.vector_norm(t).clamp(min=1e-9), X, Y))
+    own = max(
+        float(depth_support(R, t, X, Y).sum()), _best_support(R, t / torch.linalg.vector_norm(t).clamp(min=1e-9), X, Y)
+    )
     best = 0.0
     for turned, direction in motions_of_homography(H, K0, K1):
         other, along = torch.from_numpy(turned), torch.from_numpy(direction)
@@ -59,11 +60,5 @@ def rival_share(problem: PoseProblem, pairs: Tensor, R: Tensor, t: Tensor, diago
 
 
 def _best_support(R: Tensor, direction: Tensor, X: Tensor, Y: Tensor) -> float:
-    """``_support`` with the length of the translation that the points ask for."""
-    return _support(R, ((Y - X @ R.mT) @ direction).median() * direction, X, Y)
-
-
-def _support(R: Tensor, t: Tensor, X: Tensor, Y: Tensor) -> float:
-    """Soft count of the points that agree in metres, relative to their distance."""
-    relative = point_errors(R, t, X, Y) / torch.linalg.vector_norm(Y, dim=-1).clamp(min=1e-9)
-    return float(torch.exp(-relative / _DEPTH_AGREEMENT).sum())
+    """Soft count of the points whose depths agree, with the length of the translation that they ask for."""
+    return float(depth_support(R, ((Y - X @ R.mT) @ direction).median() * direction, X, Y).sum())

@@ -14,6 +14,12 @@ def point_errors(R: Tensor, t: Tensor, X: Tensor, Y: Tensor) -> Tensor:
     return torch.linalg.vector_norm(transform(R, t, X) - Y, dim=-1)
 
 
+def depth_support(R: Tensor, t: Tensor, X: Tensor, Y: Tensor) -> Tensor:
+    """(M,) how well two depths of a point agree under a motion, 1 to 0: exp(-error / 10 % of the distance)."""
+    relative = point_errors(R, t, X, Y) / torch.linalg.vector_norm(Y, dim=-1).clamp(min=1e-9)
+    return torch.exp(-relative / 0.1)
+
+
 def reprojection_errors(R: Tensor, t: Tensor, X: Tensor, keypoints: Tensor, K: Tensor) -> Tensor:
     """Distance of projected points to keypoints: (..., M, 3) metres, (..., M, 2) -> (..., M) pixels.
 
