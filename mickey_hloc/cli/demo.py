@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mickey_hloc.rooms import RenderedPair
 
 BUNDLED = "small"
+_WHAT_IS_SHOWN = ("output", "json", "verbose", "report")  # the pose is the same with and without
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,13 +51,22 @@ def run(args: argparse.Namespace) -> int:
         print_pose(result, photos, args.verbose)
         print(truth_as_text(result.pose, truth))
     save_all(args, estimator, result, photos, truth)
-    chosen = {key: getattr(args, key) for key in ("feature", "matcher", "depth", "solver", "weights")}
-    chosen |= {"seed": args.seed or None, "accept": args.accept if args.accept != "supported" else None}
-    method = " ".join(f"--{key} {value}" for key, value in chosen.items() if value is not None)
-    method += "".join(f" --set {shlex.quote(assignment)}" for assignment in args.set)
-    files = f"{paths[0]} {paths[1]} --intrinsics {intrinsics}"
-    print(f"the same from files: mickey-hloc pose {files} {method}", file=sys.stderr)
+    files = shlex.join([*map(str, paths), "--intrinsics", str(intrinsics)])
+    print(f"the same from files: mickey-hloc pose {files} {method_as_text(args)}", file=sys.stderr)
     return 0 if result.pose.success else 1
+
+
+def method_as_text(args: argparse.Namespace) -> str:
+    """What of ``add_pose_arguments`` decides the pose and is not the default, as one types it."""
+    parser = argparse.ArgumentParser()
+    add_pose_arguments(parser)
+    words: list[str] = []
+    for name, default in vars(parser.parse_args([])).items():
+        value = getattr(args, name)
+        if name not in _WHAT_IS_SHOWN and value != default:
+            for one in value if isinstance(value, list) else [value]:
+                words += [f"--{name.replace('_', '-')}", str(one)]
+    return shlex.join(words)
 
 
 def write_room(seed: int, folder: Path) -> tuple[tuple[Path, Path], pycolmap.Rigid3d]:

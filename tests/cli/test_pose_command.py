@@ -1,6 +1,8 @@
 """``mickey-hloc pose`` and ``demo`` as a user runs them: results, pictures, and one sentence for every wrong input."""
 
+import argparse
 import json
+import shlex
 import shutil
 
 import cv2
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mickey_hloc.cli import main
+from mickey_hloc.cli import demo, main
 from mickey_hloc.cli.demo import write_pair
 from mickey_hloc.rooms import sample_pair
 
@@ -192,15 +194,25 @@ def test_unusable_arguments(room, capsys) -> None:
     [(["--feature", "sift", "--depth", "png:exact", "--solver", "procrustes"], 5), ([], 50)],
 )
 def test_the_demo(method, largest_error_cm, tmp_path, capsys) -> None:
+    tmp_path = tmp_path / "two words"
     assert main(["demo", "--out", str(tmp_path), "--room", "2", *method]) == 0
     printed = capsys.readouterr()
     error_cm = float(printed.out.split("\n  error ")[1].split(",")[1].split()[0])
     assert error_cm < largest_error_cm
     assert (tmp_path / "matches.png").is_file()
-    command = printed.err.split("the same from files: mickey-hloc ")[1].split()
+    command = shlex.split(printed.err.split("the same from files: mickey-hloc ")[1])
     assert main(command) == 0
     again = capsys.readouterr().out
     assert again.splitlines()[1] == printed.out.splitlines()[1]  # the same pose from the files
+
+
+def test_what_the_demo_names_is_every_option_that_it_was_given() -> None:
+    parser = argparse.ArgumentParser()
+    demo.add_arguments(parser)
+    given = [*("--feature", "sift"), *("--focal-correction", "depth"), *("--set", "feature.max keypoints=9")]
+    given += [*("--set", "seed=2"), *("--exif", "ignore"), *("--seed", "3")]
+    args = parser.parse_args([*given, "--output", "elsewhere", "--json"])
+    assert sorted(shlex.split(demo.method_as_text(args))) == sorted(given)
 
 
 def test_the_demos_have_a_folder_each(tmp_path, monkeypatch, capsys) -> None:
