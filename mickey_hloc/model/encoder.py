@@ -22,16 +22,20 @@ class Encoder(nn.Module):
     Attributes:
         stride: pixels per cell.
         channels: width of the features.
+        matching_channels: the first so many are for offsets, scores and descriptors, depth sees all; None = all too.
         frozen: True where the published recipe keeps the encoder fixed (evaluation mode, no gradients).
         auto_is_16_bit: the precision "auto" means 16 bit, which makes vision transformers much faster and changes them
             little. Small convolutional encoders gain a tenth, and some choose keypoints by what 16 bit rounds away.
+        stored_in_half: files of models keep its weights in float16; they are computed with in float32 all the same.
     """
 
     Options: ClassVar[type]
     stride: int
     channels: int
+    matching_channels: int | None = None
     frozen: bool = False
     auto_is_16_bit: ClassVar[bool] = False
+    stored_in_half: ClassVar[bool] = False
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "Encoder":
@@ -59,6 +63,7 @@ ENCODERS: Registry[Encoder] = Registry(
         "dinov2": "mickey_hloc.model.encoder:DinoV2",
         "disk": "mickey_hloc.model.encoders.disk:DiskGrid",
         "xfeat": "mickey_hloc.model.encoders.xfeat:XFeatGrid",
+        "xfeat_efficientnet": "mickey_hloc.model.encoders.xfeat_efficientnet:XFeatEfficientNet",
         "timm": "mickey_hloc.model.encoders.timm:TimmEncoder",
         "convolutional": "mickey_hloc.model.encoders.convolutional:Convolutional",
     },

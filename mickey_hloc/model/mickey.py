@@ -68,10 +68,11 @@ class MicKey(nn.Module):
         self.precision = precision
         self.encoder = ENCODERS.get(options.encoder).from_options(options.encoder_options)
         c = self.encoder.channels
-        self.offset_head = OffsetHead(c, options.offset)
+        m = self.encoder.matching_channels or c
+        self.offset_head = OffsetHead(m, options.offset)
         self.depth_head = DepthHead(c, options.depth, options.depth_activation, options.depth_scale_m)
-        self.score_head = ScoreHead(c, options.score, options.score_temperature, options.score_border_cells)
-        self.descriptor_head = DescriptorHead(c, options.descriptor)
+        self.score_head = ScoreHead(m, options.score, options.score_temperature, options.score_border_cells)
+        self.descriptor_head = DescriptorHead(m, options.descriptor)
         self.matcher = DualSoftmax(options.match_temperature)
         if self.encoder.frozen:
             self.encoder.requires_grad_(False).eval()  # or its batch normalisation would follow the images that it sees
@@ -158,13 +159,14 @@ class MicKey(nn.Module):
             features: (B, C, h, w). learn_matching: else scores and descriptors come without gradient.
         """
         rows, columns = features.shape[-2:]
-        offset = self.offset_head(features)
+        for_matching = features[:, : self.encoder.matching_channels]
+        offset = self.offset_head(for_matching)
         y, x = torch.meshgrid(
             torch.arange(rows, device=features.device), torch.arange(columns, device=features.device), indexing="ij"
         )
         keypoints = self.encoder.stride * (torch.stack([x, y]) + offset)
         with torch.set_grad_enabled(torch.is_grad_enabled() and learn_matching):
-            scores, descriptors = self.score_head(features), self.descriptor_head(features)
+            scores, descriptors = self.score_head(for_matching), self.descriptor_head(for_matching)
         return MetricKeypoints(
             keypoints=keypoints.flatten(2).transpose(1, 2),
             depths=self.depth_head(features).flatten(1),

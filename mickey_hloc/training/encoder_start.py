@@ -39,7 +39,7 @@ def start_from_encoder(model: MicKey, name: str, seed: int = 0) -> None:
         raise InputError(f"start: {name} needs the {name} encoder (model.encoder: {name}).")
     D = encoder.descriptor_channels
     width = model.options.descriptor.widths[2]
-    C = encoder.channels
+    C = encoder.matching_channels or encoder.channels
     generator = torch.Generator().manual_seed(seed)
     random = torch.randn(D, min(width // 2, D), generator=generator)
     projection = torch.zeros(min(width // 2, D), C)

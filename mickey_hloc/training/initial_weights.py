@@ -13,6 +13,7 @@ from mickey_hloc.model.mickey import MicKey
 from mickey_hloc.model.regression import PoseRegressor
 from mickey_hloc.weights.checkpoints import dinov2_name, load_model
 from mickey_hloc.weights.disk import find_disk_weights, read_disk_weights
+from mickey_hloc.weights.efficientnet import find_efficientnet_weights, read_efficientnet_weights
 from mickey_hloc.weights.named import resolve
 from mickey_hloc.weights.published import listed
 from mickey_hloc.weights.state_file import load_state_file
@@ -45,10 +46,15 @@ def load_encoder(model: MicKey | PoseRegressor, source: str | None) -> None:
     elif kind == "xfeat":
         path = Path(source) if source is not None else find_xfeat_weights()
         state = read_xfeat_weights(path)
+    elif kind == "xfeat_efficientnet":
+        path = Path(source) if source is not None else find_xfeat_weights()
+        state = {**read_xfeat_weights(path), **read_efficientnet_weights(find_efficientnet_weights())}
     elif source is None:
         return
     else:
         raise InputError(f"encoder_weights is for frozen encoders; '{kind}' is trained: use init_from.")
+    if model.encoder.stored_in_half:  # so that what is trained on is what the model's file will have
+        state = {key: v.half().to(v.dtype) if v.is_floating_point() else v for key, v in state.items()}
     _load(model, {f"encoder.{key}": value for key, value in state.items()}, path, "encoder.")
 
 

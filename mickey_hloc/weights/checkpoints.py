@@ -118,6 +118,9 @@ def save_model(model: MicKey, path: str | os.PathLike[str], include_encoder: boo
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     if not include:
         state = {k: v for k, v in state.items() if not k.startswith("encoder.")}
+    elif model.encoder.stored_in_half:
+        halved = (k for k, v in state.items() if k.startswith("encoder.") and v.is_floating_point())
+        state |= {k: state[k].half() for k in halved}
     metadata = {METADATA_KEY: json.dumps(model.options.to_dict())}
     with atomic_path(path) as temporary:
         temporary.touch()
@@ -205,7 +208,8 @@ def _load_strictly(model: MicKey, state: Mapping[str, Tensor], path: Path) -> No
     ]
     if problems:
         raise WeightsError(f"{path} does not fit the model; {'; '.join(problems)}.")
-    tensors = {k: v.clone() if v.dim() == 0 else v for k, v in state.items()}
+    tensors = {k: v.to(expected[k].dtype) for k, v in state.items()}
+    tensors = {k: v.clone() if v.dim() == 0 else v for k, v in tensors.items()}
     model.load_state_dict(tensors, strict=True, assign=True)
     for parameter in model.encoder.parameters():
         parameter.requires_grad_(not model.encoder.frozen)

@@ -16,6 +16,7 @@ OPTIONS = {
     "dinov2": {"channels": 64, "num_blocks": 1, "mlp_hidden": 64},
     "disk": {},
     "xfeat": {},
+    "xfeat_efficientnet": {},
     "timm": {"name": "vit_small_patch16_dinov3.lvd1689m", "num_blocks": 1},
     "convolutional": {"widths": [8, 8, 16], "blocks": [0, 1, 1], "context_widths": [8, 8], "context_blocks": [1, 0]},
 }

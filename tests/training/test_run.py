@@ -81,7 +81,10 @@ def test_best_epoch_is_exported_and_lines_tell_of_the_run(
         train(tiny_values(world, tmp_path / "b", validation__best="beauty"))
 
 
-def test_an_exported_model_brings_its_encoder(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("encoder", ["xfeat", "xfeat_efficientnet"])
+def test_an_exported_model_brings_its_encoder(
+    encoder: str, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import mickey_hloc.training.initial_weights as module
     from mickey_hloc.model.mickey import MicKey, MicKeyOptions
     from mickey_hloc.weights.checkpoints import save_model
@@ -92,9 +95,11 @@ def test_an_exported_model_brings_its_encoder(world: Path, tmp_path: Path, monke
     monkeypatch.setattr(module, "find_xfeat_weights", nowhere)
     heads = dict.fromkeys(("offset", "depth", "score", "descriptor"), TINY_HEAD)
     torch.manual_seed(0)
-    earlier = MicKey(MicKeyOptions.from_dict({"encoder": "xfeat", **heads}))
+    earlier = MicKey(MicKeyOptions.from_dict({"encoder": encoder, **heads}))
+    if encoder == "xfeat_efficientnet":  # whose files keep it in half
+        earlier.encoder.load_state_dict({k: v.half() for k, v in earlier.encoder.state_dict().items()})
     save_model(earlier, tmp_path / "earlier.safetensors", include_encoder=True)
-    model = {"encoder": "xfeat", "encoder_options": {}, **heads}
+    model = {"encoder": encoder, "encoder_options": {}, **heads}
     values = tiny_values(world, tmp_path, model=model)
     with pytest.raises(WeightsError, match="not here"):
         build_model(make_options(TrainConfig, values, ""))

@@ -70,7 +70,7 @@ class XFeatNetwork(nn.Module):
         fine = self.block3(self.block2(self.block1(grey) + self.skip1(grey)))
         middle = self.block4(fine)
         coarse = self.block5(middle)
-        descriptors = self.block_fusion(fine + _resize(middle, fine) + _resize(coarse, fine))
+        descriptors = self.block_fusion(fine + resize(middle, fine) + resize(coarse, fine))
         keypoints = self.keypoint_head(F.pixel_unshuffle(grey, FINE_CELL))
         return descriptors, keypoints, self.heatmap_head(descriptors), (fine, middle, coarse)
 
@@ -97,7 +97,7 @@ class XFeatGrid(Encoder):
         with torch.no_grad():
             descriptors, keypoints, reliability, pyramid = self.network(images)
             chosen = choose_quarters(descriptors, keypoints, reliability)
-            levels = [F.avg_pool2d(pyramid[0], 2), pyramid[1], _resize(pyramid[2], pyramid[1])]
+            levels = [F.avg_pool2d(pyramid[0], 2), pyramid[1], resize(pyramid[2], pyramid[1])]
             scaled = [level / scale for level, scale in zip(levels, _PYRAMID_SCALES, strict=True)]
             return torch.cat([*chosen, *scaled], dim=1)
 
@@ -128,5 +128,5 @@ def _pick(values: Tensor, which: Tensor) -> Tensor:
     return quarters.gather(2, which[:, None].expand(-1, values.shape[1], -1, -1, -1))[:, :, 0]
 
 
-def _resize(values: Tensor, like: Tensor) -> Tensor:
+def resize(values: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(values, size=like.shape[-2:], mode="bilinear", align_corners=False)
