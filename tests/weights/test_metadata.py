@@ -55,7 +55,7 @@ def test_files_without_the_newer_keys_have_the_published_values(tmp_path: Path) 
 
 
 def test_the_bundled_model_names_a_solver_that_there_is() -> None:
-    assert read_metadata("small") == ModelMetadata(640, 525.0, "joint", "xfeat")
+    assert read_metadata("small") == ModelMetadata(640, 525.0, "joint", "xfeat_efficientnet")
     assert read_metadata("small").solver in SOLVERS.names
     assert load_model("small", device="cpu").options.solver == "joint"
 

@@ -82,7 +82,7 @@ def test_info_of_files(tmp_path, capsys):
 
 def test_info_of_models_says_how_they_were_trained(tmp_path, capsys):
     _, out, _ = run(capsys, "info", "small")
-    assert "encoder  inside, 259 channels\n" in out
+    assert "encoder  inside, 731 channels\n" in out
     assert "trained on images of 640 px with a focal length of 525 px; suitable solver: joint\n" in out
     for text, said in {
         '{"training_size_px": null, "training_focal_px": null}': "images of any size with any focal length",
