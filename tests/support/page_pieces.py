@@ -32,6 +32,7 @@ NOT_RUN = {
     "mickey-hloc train": "hours; test_config.py builds every configuration, and test_training.py trains one",
     "tensorboard": "runs until it is stopped",
     "python benchmarks/judge_training.py": "needs a trained model or photos that are not shipped",
+    "python benchmarks/stereo_pairs.py": "needs the images of Middlebury",
     "python benchmarks/judge_regression.py": "needs trained models",
     "mickey-hloc extract images --weights small --output feats.h5 --engine ray": "needs a cluster, see tests/engine",
     "mickey-hloc match pairs.txt --features feats.h5 --output matches.h5 --engine ray": "the same",
