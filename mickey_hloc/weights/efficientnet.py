@@ -44,7 +44,10 @@ def read_efficientnet_weights(path: Path) -> Mapping[str, Tensor]:
     state = load_state_file(path)
     if "_conv_stem.weight" not in state or "_blocks.15._project_conv.weight" not in state:
         raise WeightsError(f"{path} has no weights of an EfficientNet-Lite0: no '_conv_stem', or not 16 blocks.")
-    return {f"scene.{_renamed(key)}": v for key, v in state.items() if not key.startswith(_CLASSIFIER)}
+    try:
+        return {f"scene.{_renamed(key)}": v for key, v in state.items() if not key.startswith(_CLASSIFIER)}
+    except (KeyError, IndexError, ValueError) as error:
+        raise WeightsError(f"{path} has parameters that no EfficientNet-Lite0 has ({error}).") from error
 
 
 def _renamed(key: str) -> str:

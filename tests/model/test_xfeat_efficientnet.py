@@ -93,6 +93,10 @@ def test_published_weights_are_read_without_the_classifier(tmp_path) -> None:
     torch.save({"other": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match="no weights of an EfficientNet-Lite0"):
         read_efficientnet_weights(tmp_path / "other.pth")
+    for key in ("other", "_blocks.16._bn0.weight", "_blocks.3._bn9.weight", "_other.weight"):
+        torch.save({**published_names(whole.state_dict()), key: torch.zeros(1)}, tmp_path / "more.pth")
+        with pytest.raises(WeightsError, match="parameters that no EfficientNet-Lite0 has"):
+            read_efficientnet_weights(tmp_path / "more.pth")
 
 
 def test_weights_that_are_not_here_are_one_sentence(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
