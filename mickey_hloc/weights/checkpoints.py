@@ -119,8 +119,11 @@ def save_model(model: MicKey, path: str | os.PathLike[str], include_encoder: boo
     if not include:
         state = {k: v for k, v in state.items() if not k.startswith("encoder.")}
     elif model.encoder.stored_in_half:
-        halved = (k for k, v in state.items() if k.startswith("encoder.") and v.is_floating_point())
-        state |= {k: state[k].half() for k in halved}
+        halved = {k: v.half() for k, v in state.items() if k.startswith("encoder.") and v.is_floating_point()}
+        lost = [k for k, v in halved.items() if not torch.equal(v.isfinite(), state[k].isfinite())]
+        if lost:
+            raise WeightsError(f"{path}: float16, in which this encoder is stored, has no room for {listed(lost)}.")
+        state |= halved
     metadata = {METADATA_KEY: json.dumps(model.options.to_dict())}
     with atomic_path(path) as temporary:
         temporary.touch()
@@ -192,6 +195,9 @@ def _read_encoder(
     return options, {f"encoder.{key}": value for key, value in loaded.items()}
 
 
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
 def _load_strictly(model: MicKey, state: Mapping[str, Tensor], path: Path) -> None:
     expected = model.state_dict()
     missing = sorted(set(expected) - set(state))
@@ -201,11 +207,18 @@ def _load_strictly(model: MicKey, state: Mapping[str, Tensor], path: Path) -> No
         for k, v in expected.items()
         if k in state and state[k].shape != v.shape
     ]
-    problems = [
-        f"{kind}: {listed(names)}"
-        for kind, names in (("missing keys", missing), ("unexpected keys", unexpected), ("wrong shapes", shapes))
-        if names
+    types = [
+        f"{k} {str(state[k].dtype).removeprefix('torch.')}"
+        for k, v in expected.items()
+        if k in state and v.is_floating_point() and state[k].dtype not in _FLOATS
     ]
+    found = (
+        ("missing keys", missing),
+        ("unexpected keys", unexpected),
+        ("wrong shapes", shapes),
+        ("wrong types", types),
+    )
+    problems = [f"{kind}: {listed(names)}" for kind, names in found if names]
     if problems:
         raise WeightsError(f"{path} does not fit the model; {'; '.join(problems)}.")
     tensors = {k: v.to(expected[k].dtype) for k, v in state.items()}

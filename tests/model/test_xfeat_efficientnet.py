@@ -128,3 +128,25 @@ def test_files_keep_the_encoder_in_half_and_the_heads_as_they_are(tmp_path) -> N
         assert torch.equal(again.state_dict()[key], stored), key
     twice = save_model(again, tmp_path / "twice.safetensors", include_encoder=True)
     assert twice.read_bytes() == path.read_bytes()
+    with torch.no_grad():
+        model.encoder.scene.bn1.running_var[0] = 1e6
+    with pytest.raises(WeightsError, match=r"has no room for encoder\.scene\.bn1\.running_var"):
+        save_model(model, tmp_path / "large.safetensors", include_encoder=True)
+    assert not (tmp_path / "large.safetensors").exists()
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.complex64])
+def test_files_with_other_types_are_refused(dtype: torch.dtype, tmp_path) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    torch.manual_seed(0)
+    model = MicKey(MicKeyOptions.from_dict({"encoder": "xfeat_efficientnet", **HEADS})).eval()
+    path = save_model(model, tmp_path / "model.safetensors", include_encoder=True)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    state = load_file(path)
+    state["encoder.scene.conv_stem.weight"] = state["encoder.scene.conv_stem.weight"].to(dtype)
+    save_file(state, tmp_path / "other.safetensors", metadata=metadata)
+    with pytest.raises(WeightsError, match=r"wrong types: encoder\.scene\.conv_stem\.weight"):
+        load_model(tmp_path / "other.safetensors", device="cpu")
