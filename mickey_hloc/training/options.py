@@ -195,8 +195,9 @@ class TrainConfig:
         name: of the run; it lives in ``<output>/<name>``.
         data, loss, curriculum, homography, alignment, optimizer, validation, trainer: see these.
         model: the network.
-        encoder_weights: name or file of a frozen encoder's weights; None = the published ones of its kind, or those of
-            the model that ``init_from`` names.
+        encoder_weights: name or file of a frozen encoder's weights (of xfeat_efficientnet: of XFeat's; the other half
+            is always the published one); None = the published ones of its kind, or those of the model that
+            ``init_from`` names.
         start: "random" heads, or heads that begin with the own matches of the encoder "disk" or "xfeat" (see
             ``encoder_start``).
         focal_correction: what is learned is the depth at ``model.training_focal_px``; the depth of a training image of

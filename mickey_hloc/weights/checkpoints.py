@@ -25,11 +25,11 @@ from mickey_hloc.weights.metadata import METADATA_KEY, parse_options
 from mickey_hloc.weights.named import resolve
 from mickey_hloc.weights.published import listed, read_published
 from mickey_hloc.weights.state_file import load_state_file, unreadable
+from mickey_hloc.weights.strict_loading import load_strictly
 from mickey_hloc.weights.table import WEIGHTS
 from mickey_hloc.weights.timm import timm_weights
 
 _FIRST_WEIGHT = "depth_head.resblock1.conv1.weight"  # it says how many channels the encoder has
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _DINOV2_BY_CHANNELS = {384: "dinov2_vits14", 768: "dinov2_vitb14", 1024: "dinov2_vitl14"}
 
 
@@ -73,7 +73,7 @@ def load_model(
         raise WeightsError(f"{path}: {error}") from error
     except (RuntimeError, OverflowError) as error:  # of sizes beyond all bounds
         raise WeightsError(f"{path} describes a model that cannot be built ({error}); export it again.") from error
-    _load_strictly(model, state, path)
+    load_strictly(model, state, path)
     return model.to(device).eval()
 
 
@@ -194,33 +194,3 @@ def _read_encoder(
         raise WeightsError(f"{path} has {sizes.channels} channels, but the heads were made for {channels}.")
     options = dataclasses.replace(options, encoder_options=dataclasses.asdict(sizes))
     return options, {f"encoder.{key}": value for key, value in loaded.items()}
-
-
-def _load_strictly(model: MicKey, state: Mapping[str, Tensor], path: Path) -> None:
-    expected = model.state_dict()
-    missing = sorted(set(expected) - set(state))
-    unexpected = sorted(set(state) - set(expected))
-    shapes = [
-        f"{k} {tuple(state[k].shape)} instead of {tuple(v.shape)}"
-        for k, v in expected.items()
-        if k in state and state[k].shape != v.shape
-    ]
-    types = [
-        f"{k} {str(state[k].dtype).removeprefix('torch.')}"
-        for k, v in expected.items()
-        if k in state and v.is_floating_point() and state[k].dtype not in _FLOATS
-    ]
-    found = (
-        ("missing keys", missing),
-        ("unexpected keys", unexpected),
-        ("wrong shapes", shapes),
-        ("wrong types", types),
-    )
-    problems = [f"{kind}: {listed(names)}" for kind, names in found if names]
-    if problems:
-        raise WeightsError(f"{path} does not fit the model; {'; '.join(problems)}.")
-    tensors = {k: v.to(expected[k].dtype) for k, v in state.items()}
-    tensors = {k: v.clone() if v.dim() == 0 else v for k, v in tensors.items()}
-    model.load_state_dict(tensors, strict=True, assign=True)
-    for parameter in model.encoder.parameters():
-        parameter.requires_grad_(not model.encoder.frozen)

@@ -105,6 +105,10 @@ def _add(name):
     return lambda state: state.update({name: torch.zeros(1)})
 
 
+def _spoil(name, value):
+    return lambda state: state[PREFIX + name].view(-1)[-1:].fill_(value)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -116,10 +120,15 @@ def _add(name):
             lambda s: s.update({PREFIX + "resblock2.bn1.weight": torch.zeros(3)}),
             "wrong shapes: depth_head.resblock2.bn1",
         ),
+        (
+            _spoil("resblock1.conv1.weight", torch.nan),
+            "NaN or infinite in depth_head.resblock1.conv1.weight: its train",
+        ),
+        (_spoil("resblock2.bn1.running_var", torch.inf), "NaN or infinite in depth_head.resblock2.bn1.running_var"),
         (lambda s: (s.clear(), s.update({"conv.weight": torch.zeros(1)})), "is not a MicKey checkpoint"),
     ],
 )
-def test_keys_that_do_not_fit_are_named(published, change, message: str) -> None:
+def test_weights_that_do_not_fit_are_named(published, change, message: str) -> None:
     _, checkpoint, encoder = published
     _change(checkpoint, change)
     with pytest.raises(WeightsError, match=message):
