@@ -170,9 +170,15 @@ def describe_images(
     Raises:
         InputError: see ``Extractor.extract``.
     """
-    with torch.inference_mode():
-        found = extractor.extract(images)
     network_size = (images.shape[-1], images.shape[-2])
+    try:
+        with torch.inference_mode():
+            found = extractor.extract(images)
+    except InputError as error:
+        if len(image_sizes) == 1 and network_size != image_sizes[0]:
+            w, h = image_sizes[0]
+            raise InputError(f"{error} (resized for the network; the file has {w}x{h} px)") from error
+        raise
     return [to_original_image(a, network_size, s, as_half) for a, s in zip(found, image_sizes, strict=True)]
 
 

@@ -15,6 +15,7 @@ import torch
 from mickey_hloc.depth.base import DepthSource
 from mickey_hloc.depth.mickey import DepthSamples, MickeyDepth
 from mickey_hloc.depth.sources import get_depth_source
+from mickey_hloc.errors import InputError
 from mickey_hloc.features.base import Extractor, describe_images
 from mickey_hloc.features.mickey import DEFAULT_WEIGHTS, MickeyExtractor
 from mickey_hloc.geometry.predicted_pose import PredictedPose
@@ -197,11 +198,18 @@ class TwoViewEstimator:
 
 
 def extract_photo(extractor: Extractor, photo: Photo) -> Arrays:
-    """The arrays that a features file would have of a photo."""
+    """The arrays that a features file would have of a photo.
+
+    Raises:
+        InputError: the extractor cannot process it; the message names it.
+    """
     K = photo.K
     size = extractor.network_size(photo.size, float(K[0, 0] + K[1, 1]) / 2)
     image = torch.from_numpy(prepare_image(photo.image, extractor.preprocessing, size))
-    return describe_images(extractor, image[None], [photo.size])[0]
+    try:
+        return describe_images(extractor, image[None], [photo.size])[0]
+    except InputError as error:
+        raise InputError(f"{photo.name}: {error}") from error
 
 
 def _matches(matcher: Matcher, arrays0: Arrays, arrays1: Arrays) -> Matches:

@@ -88,6 +88,14 @@ def test_resized_images_have_the_trainings_focal_length(weights, images) -> None
     assert extractor.tag() != get_extractor("mickey", weights=weights).tag()
 
 
+def test_an_image_too_thin_for_the_network_is_named_with_its_own_size(weights) -> None:
+    K = np.array([[TRAINED, 0, 7.0], [0, TRAINED, 349.5], [0, 0, 1]])
+    thin = Photo("a/thin.png", np.zeros((700, 16, 3), np.uint8), K)
+    extractor = get_extractor("mickey", weights=weights, preprocessing={"resize_max": 350})
+    with pytest.raises(InputError, match=r"a/thin.png: an image of 8x350 px .* \(resized .* has 16x700 px\)"):
+        extract_photo(extractor, thin)
+
+
 def test_files_say_and_correct_the_same(weights, images, tmp_path, capsys) -> None:
     for name, image in zip("ab", images, strict=True):
         Image.fromarray(image).save(tmp_path / f"{name}.png")
