@@ -177,7 +177,9 @@ def describe_images(
     except InputError as error:
         if len(image_sizes) == 1 and network_size != image_sizes[0]:
             w, h = image_sizes[0]
-            raise InputError(f"{error} (resized for the network; the file has {w}x{h} px)") from error
+            raise InputError(
+                f"{error} (resized for the network; leave it out or crop it, the file has {w}x{h} px)"
+            ) from error
         raise
     return [to_original_image(a, network_size, s, as_half) for a, s in zip(found, image_sizes, strict=True)]
 
