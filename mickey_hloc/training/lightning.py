@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -212,9 +213,12 @@ class PoseTraining(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A frozen encoder is left out: its weights are known by name."""
-        if self.model.encoder.frozen:
-            state = checkpoint["state_dict"]
-            checkpoint["state_dict"] = {k: v for k, v in state.items() if not k.startswith(ENCODER_PREFIX)}
+        checkpoint["state_dict"] = self.kept(checkpoint["state_dict"])
+
+    def kept(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What a checkpoint keeps of ``state_dict()``."""
+        frozen = self.model.encoder.frozen
+        return {k: v for k, v in state.items() if not (frozen and k.startswith(ENCODER_PREFIX))}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A frozen encoder keeps the weights that it has."""

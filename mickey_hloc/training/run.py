@@ -82,7 +82,7 @@ def _train(config: TrainConfig, values: Mapping[str, Any], folder: Path) -> RunR
     task = PoseTraining(config, model)
     trainer = make_trainer(config, folder)
     if last.is_file():
-        vet_checkpoint(last, task.state_dict())
+        vet_checkpoint(last, task.kept(task.state_dict()))
     fit(trainer, task, data, last if last.is_file() else None)
     figures = {k.removeprefix("val/"): float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
     exported = folder / "model.safetensors"

@@ -170,6 +170,8 @@ def test_frozen_encoder_with_cache(world: Path, tmp_path: Path) -> None:
     state = state_of(result.folder / "checkpoints/last.ckpt")
     assert not any(key.startswith("model.encoder.") for key in state)
     assert load_model(result.model, device="cpu").encoder.frozen
+    result.model.unlink()
+    assert train(values).model.is_file()  # called again it goes on from a checkpoint without the encoder
     config = make_options(TrainConfig, values, "")
     built = build_model(config)
     from mickey_hloc.training.data import PairData
