@@ -43,6 +43,8 @@ SCRIPT = """
       Plotly.relayout(chart, {'font.color': color});
     });
   }
+  // the first of two charts was drawn before the second took its half of the row
+  document.querySelectorAll('.js-plotly-plot').forEach(function (chart) { Plotly.relayout(chart, {autosize: true}); });
   // a narrow window sees a scene from farther away, so that its axes' numbers stay within
   document.querySelectorAll('.js-plotly-plot').forEach(function (chart) {
     var scene = chart._fullLayout.scene, meta = chart.layout.meta;

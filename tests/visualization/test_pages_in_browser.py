@@ -53,6 +53,15 @@ def test_a_page_opens_without_network_errors_or_sideways_scrolling(report: Path,
         assert not seen.requests
 
 
+@pytest.mark.parametrize("width", [700, 1200, 1600])
+def test_charts_stay_within_their_halves_of_a_row(report: Path, width: int) -> None:
+    with open_page(report, width) as seen:
+        drawn_charts(seen.page)
+        boxes = [chart.bounding_box() for chart in seen.page.locator(".plotly-graph-div").all()]
+        drawings = [chart.bounding_box() for chart in seen.page.locator(".main-svg:first-child").all()]
+    assert [drawing["width"] for drawing in drawings] == pytest.approx([box["width"] for box in boxes], abs=1)
+
+
 def test_right_is_right_and_down_is_down_in_the_first_look(report: Path, tmp_path: Path) -> None:
     with open_page(report) as seen:
         drawn_charts(seen.page)
