@@ -90,4 +90,5 @@ def in_page_words(message: str, *folders: Path) -> str:
         message = message.replace(f"{folder}/", "").replace(str(folder), "the upload")
     for option in ("give --intrinsics FILE or --focal PX (auto: a guess)", "give --intrinsics FILE or --focal PX"):
         message = message.replace(option, "say it in the field below the photos")
+    message = message.replace(", --focal:", ":")
     return message.replace("--camera-params are those of one size", "a focal length is that of photos of one size")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from mickey_hloc.io.text import shown
 
 # Pixels; "auto": EXIF, else a guess. None: EXIF alone.
 Focal = float | Literal["auto"] | None
+MAX_VIEW_DEG = 150.0  # along the longer side; the widest lenses that keep lines straight have 130
 
 
 def photo_camera(path: Path, size: tuple[int, int], focal: Focal) -> tuple[Camera, str]:
@@ -28,10 +30,13 @@ def photo_camera(path: Path, size: tuple[int, int], focal: Focal) -> tuple[Camer
         was given.
 
     Raises:
-        InputError: the EXIF data have no focal length, and a guess is not asked for; or it is that of no camera.
+        InputError: the EXIF data have no focal length, and a guess is not asked for; or it is that of no camera, or one
+            that is given in another unit than pixels, as its view is far too wide.
     """
     if isinstance(focal, (int, float)):
-        return Camera(Intrinsics.from_focal(focal, *size, f"{path}, --focal")), ""
+        camera = Camera(Intrinsics.from_focal(focal, *size, f"{path}, --focal"))
+        _check_view(focal, size, path)
+        return camera, ""
     focal_px = exif_focal_px(path)
     if focal_px is not None:
         note = f"focal length {focal_px:.1f} px from its EXIF data, principal point in the middle"
@@ -58,7 +63,7 @@ def photo_cameras(image_dir: Path, names: Iterable[str], focal: Focal) -> tuple[
         The cameras, and notes that say how many focal lengths come from EXIF data and how many are guessed.
 
     Raises:
-        InputError: no such folder, or a name that leads out of it.
+        InputError: no such folder, a name that leads out of it, or a given focal length that fits no photo.
     """
     if not image_dir.is_dir():
         raise InputError(f"No image folder {image_dir}.")
@@ -75,8 +80,21 @@ def photo_cameras(image_dir: Path, names: Iterable[str], focal: Focal) -> tuple[
             continue
         if note:
             noted.setdefault(cameras[name].is_guess, []).append((name, note))
+    if unusable and not cameras and isinstance(focal, (int, float)):
+        raise InputError(next(iter(unusable.values())))
     notes = [_note(noted[is_guess]) for is_guess in sorted(noted)]
     return Cameras(cameras, image_dir, unusable), notes
+
+
+def _check_view(focal_px: float, size: tuple[int, int], path: Path) -> None:
+    longest, side = max(size), "wide" if size[0] >= size[1] else "high"
+    view_deg = math.degrees(2 * math.atan(longest / (2 * focal_px)))
+    if view_deg > MAX_VIEW_DEG:
+        raise InputError(
+            f"{path}, --focal: {focal_px:g} pixels are a view of {view_deg:.0f} degrees of an image {longest} pixels "
+            f"{side}; are they millimetres? Pixels are millimetres x {longest} / the longer side of the sensor in "
+            "millimetres."
+        )
 
 
 def _note(found: list[tuple[str, str]]) -> str:

@@ -51,6 +51,7 @@ def test_what_cannot_be_used_is_one_sentence_without_this_machines_folders(
         (photos, None, 50, "no focal length in its EXIF data; say it in the field below the photos"),
         (photos, -3.0, 50, "a number of pixels above 0"),
         (photos, float("nan"), 50, "a number of pixels above 0"),
+        (photos, 28.0, 50, "reference.jpg: 28 pixels are a view of"),
     ):
         words, frame = ask(*files, focal=focal, megapixels=megapixels)
         assert expected in words

@@ -10,7 +10,7 @@ from support.posed_scenes import SIZE, make_scene, write_texture
 from mickey_hloc.cli import main
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.intrinsics import guessed_focal_px
-from mickey_hloc.io.photo_cameras import photo_cameras
+from mickey_hloc.io.photo_cameras import photo_camera, photo_cameras
 from mickey_hloc.io.poses import read_poses
 
 
@@ -55,6 +55,35 @@ def test_a_photo_that_cannot_be_read_costs_only_itself(tmp_path: Path) -> None:
         photo_cameras(tmp_path, ["../a.jpg"], "auto")
     with pytest.raises(InputError, match="No image folder"):
         photo_cameras(tmp_path / "absent", ["a.jpg"], "auto")
+
+
+@pytest.mark.parametrize(("size", "side"), [((640, 480), "wide"), ((480, 640), "high")])
+def test_millimetres_are_not_taken_for_pixels(tmp_path: Path, size: tuple[int, int], side: str) -> None:
+    photo = write_photo(tmp_path / "a.jpg", size=size)
+    widest = 320 / np.tan(np.radians(75))  # 150 degrees
+    assert photo_camera(photo, size, widest + 0.1)[0].intrinsics.K[0, 0] == widest + 0.1
+    for focal, degrees in ((28.0, 170), (widest - 0.1, 150)):
+        with pytest.raises(InputError, match=rf"a view of {degrees} degrees of an image 640 pixels {side}; .* millim"):
+            photo_camera(photo, size, focal)
+
+
+def test_a_focal_length_that_fits_no_photo_ends_every_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = make_scene(tmp_path, num_images=2)
+    images = tmp_path / "images"
+    photos = [str(write_photo(images / name, size=SIZE)) for name in scene.names]
+    files = ["--features", str(scene.features), "--matches", str(scene.matches), "--images", str(images)]
+    for command in (
+        ["pose", *photos, "--weights", "small"],
+        ["poses", str(scene.pairs), *files, "--output", str(tmp_path / "p.txt")],
+        ["extract", str(images), "--feature", "sift", "--output", str(tmp_path / "f.h5")],
+    ):
+        assert main([*command, "--focal", str(SIZE[0] / 20)]) == 2
+        assert "are they millimetres?" in capsys.readouterr().err
+    write_photo(images / scene.names[0], size=(6, 4))  # one photo that it fits
+    cameras, _ = photo_cameras(images, scene.names, SIZE[0] / 20)
+    assert list(cameras.cameras) == scene.names[:1]
 
 
 def test_poses_of_a_guess_have_half_the_confidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
