@@ -45,10 +45,19 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Links of a page of ``docs``, which lead to files of the repository, lead to the site's pages."""
+    return markdown if page.file.src_uri in PAGES else site_links(markdown, "docs")
+
+
 def site_text(source: str) -> str:
     """A document of the repository with its links leading to the site's pages."""
+    return site_links((ROOT / source).read_text(encoding="utf-8"), posixpath.dirname(source))
+
+
+def site_links(text: str, folder: str) -> str:
+    """A text of a folder of the repository with its links leading to the site's pages."""
     pages = {**{file: page for page, file in PAGES.items()}, **{file: name for name, file in PICTURES.items()}}
-    folder = posixpath.dirname(source)
 
     def replaced(match: re.Match[str]) -> str:
         mark, text, target, anchor = match.groups()
@@ -63,4 +72,4 @@ def site_text(source: str) -> str:
         # what the site does not have is named, not linked
         return f"{mark}[{text}]({page}{anchor or ''})" if page else f"{text} (`{path}`)"
 
-    return _LINK.sub(replaced, (ROOT / source).read_text(encoding="utf-8"))
+    return _LINK.sub(replaced, text)
