@@ -48,12 +48,19 @@ def pose_page(
         "come nearer, click a name below the scene to hide it."
     )
     figure = _scene(result, photos, depth_maps, truth)
-    page.charts([("Where both photos' points coincide, their depths and the pose agree.", figure)], height_px=560)
+    page.charts([(_scene_caption(result, names[0]), figure)], height_px=560)
     page.heading("Pictures")
     page.pictures(list(draw_pictures(result, photos, depth_maps).values()))
     page.heading("Numbers")
     page.numbers(_numbers(result, truth))
     return page
+
+
+def _scene_caption(result: TwoViewResult, name: str) -> str:
+    if result.pose.success:
+        return "Where both photos' points coincide, their depths and the pose agree."
+    camera1 = "the refused estimate of the second camera" if result.pose.has_estimate else "no second camera"
+    return f"The keypoints of {name} where its depth places them, and {camera1}."
 
 
 def _scene(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mickey_hloc.geometry import camera_centres, rotation_angle_deg
+from mickey_hloc.geometry import rotation_angle_deg
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.solvers import PoseProblem
 from mickey_hloc.two_view.result import Photo, TwoViewResult
@@ -35,8 +35,9 @@ def draw_pictures(
     images, views = (photos[0].image, photos[1].image), (result.problem.view0, result.problem.view1)
     pictures = {"matches": ("Matches, coloured by depth", matches_picture(result.pose, result.problem, images))}
     if result.pose.num_inliers:
+        by = "own depth places" if result.pose.success else "own depth and the refused estimate place"
         caption = (
-            "The inliers, coloured by where each photo's own depth places them in space (x, y, z as red, green, blue): "
+            f"The inliers, coloured by where each photo's {by} them in space (x, y, z as red, green, blue): "
             "one colour at both ends of a line means that both photos agree"
         )
         pictures["positions"] = (caption, positions_picture(result.pose, result.problem, images))
@@ -83,8 +84,10 @@ def matches_picture(pose: RelativePose, problem: PoseProblem, images: Images, ti
 def positions_picture(pose: RelativePose, problem: PoseProblem, images: Images) -> np.ndarray:
     """Both photos with the inliers coloured by their place in space, as each photo's depth has it."""
     first, second = (indices[pose.inliers] for indices in _ends(pose))
+    cam0_from_cam1 = (pose.cam1_from_cam0 if pose.success else pose.estimate).inverse()
     points0 = problem.view0.points().double().numpy()[first]
-    points1 = camera_centres(pose.R, pose.t) + problem.view1.points().double().numpy()[second] @ pose.R
+    in_cam1 = problem.view1.points().double().numpy()[second]
+    points1 = in_cam1 @ cam0_from_cam1.rotation.matrix().T + cam0_from_cam1.translation
     colors = rgb_cube(np.concatenate([points0, points1])).reshape(2, -1, 3).swapaxes(0, 1)
     return draw_matches(
         *images,

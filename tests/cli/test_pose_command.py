@@ -81,6 +81,21 @@ def test_a_report_is_one_page_with_everything(room, capsys, tmp_path) -> None:
     assert "ends in .html" in refused(capsys, arguments(room, "--report", str(tmp_path / "report")))
 
 
+def test_the_report_of_a_refused_pair_shows_its_estimate(room, tmp_path) -> None:
+    pytest.importorskip("plotly")
+    report, refuse = tmp_path / "report.html", ("--set", "accept.min_inliers=100000")
+    out = ("--output", str(tmp_path / "out"))
+    assert main(arguments(room, *out)) == 0
+    accepted = np.asarray(Image.open(tmp_path / "out" / "positions.png"))
+    assert main(arguments(room, *refuse, *out, "--report", str(report))) == 1
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "positions.png")), accepted)
+    content = report.read_text(encoding="utf-8")
+    assert "No pose of query.png" in content
+    assert "where its depth places them, and the refused estimate of the second camera" in content
+    assert "own depth and the refused estimate place them" in content
+    assert "the pose agree" not in content
+
+
 def test_json_is_near_the_truth(room, capsys) -> None:
     truth = sample_pair(3, (480, 360)).cam1_from_cam0
     assert main(arguments(room, "--json", "--seed", "5")) == 0
