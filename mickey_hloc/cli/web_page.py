@@ -45,11 +45,16 @@ def _two_photos(gr: Any, limits: Limits, device: str | None) -> None:
     with gr.Row():
         choices = list(web_pose.methods())
         method = gr.Dropdown(choices, value=choices[0], label="Method")
-        focal = gr.Number(label=FOCAL, value=None, elem_id="focal")
+        focal = _empty_number(gr, FOCAL, "focal")
     button = gr.Button("Estimate the pose", variant="primary", elem_id="estimate")
     words, report = gr.Textbox(label="Result", elem_id="words", lines=2), gr.HTML(elem_id="report")
     work = partial(web_pose.answer, limits=limits, device=device)
     button.click(work, [file0, file1, method, focal], [words, report], api_visibility="private")
+
+
+def _empty_number(gr: Any, label: str, elem_id: str) -> Any:
+    """A field that begins empty: gradio shows None as 0, unless a function gives it."""
+    return gr.Number(label=label, value=lambda: None, elem_id=elem_id)
 
 
 def _model(gr: Any, limits: Limits) -> None:
@@ -63,7 +68,7 @@ def _model(gr: Any, limits: Limits) -> None:
     with gr.Row():
         choices = list(web_model.matchings())
         matching = gr.Dropdown(choices, value=choices[0], label="Keypoints and matches")
-        focal = gr.Number(label="Focal length (pixels); empty: EXIF data, refined", value=None, elem_id="model-focal")
+        focal = _empty_number(gr, "Focal length (pixels); empty: EXIF data, refined", "model-focal")
     button = gr.Button("Make the model", variant="primary", elem_id="make-model")
     words, report = gr.Textbox(label="Result", elem_id="model-words", lines=3), gr.HTML(elem_id="model-report")
     gr.Markdown("## How long is it?\nChoose a photo of the model and click two points in it.")

@@ -123,6 +123,9 @@ def test_photos_and_a_text_file_in_the_browser(photos: tuple[str, str], tmp_path
     try:
         with open_page(address) as seen:
             tab = seen.page
+            for name, field in (("A model in metres", "#model-focal"), ("Two photos", "#focal")):
+                tab.get_by_role("tab", name=name).click()
+                tab.wait_for_function("field => document.querySelector(field + ' input')?.value === ''", arg=field)
             fill(tab, photos[0], str(tmp_path / "notes.txt"))
             assert str(tmp_path) not in words_with(tab, "notes.txt is not an image")
             assert tab.locator("#report iframe").count() == 0
