@@ -120,9 +120,9 @@ def add_matcher(parser: Any, default: str | None = None) -> None:
 
 def add_depth(parser: Any) -> None:
     """The choice of the depth source."""
-    from mickey_hloc.depth.table import SPECS
+    from mickey_hloc.depth.table import SPECS_WITH_IMAGES
 
-    specs = ", ".join((SPECS | {"mickey": "mickey[:<weights or features.h5>]"}).values())
+    specs = ", ".join(SPECS_WITH_IMAGES.values())
     parser.add_argument(
         "--depth", metavar="SPEC", help=f"{specs}, or package.module:Class (default: the feature's own)"
     )

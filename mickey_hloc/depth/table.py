@@ -8,6 +8,8 @@ OWN_SPEC = "package.module:Class[:<argument>]"  # a class of the user's that der
 
 TARGETS = {spec.partition(":")[0].partition("[")[0]: target for spec, target in TABLE.items()}
 SPECS = dict(zip(TARGETS, TABLE, strict=True))
+# Where the images are at hand, MicKey can run for its depth.
+SPECS_WITH_IMAGES = SPECS | {"mickey": "mickey[:<weights or features.h5>]"}
 
 
 def name_of(cls: type) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from mickey_hloc.confidence.policy import Acceptance, feature_family, find_acceptance
 from mickey_hloc.depth.sources import DEPTH_SOURCES, split_spec
-from mickey_hloc.depth.table import SPECS
+from mickey_hloc.depth.table import SPECS_WITH_IMAGES
 from mickey_hloc.errors import InputError
 from mickey_hloc.features import EXTRACTORS, Extractor
 from mickey_hloc.features.mickey import MickeyExtractor
@@ -199,7 +199,7 @@ class Method(CheckedOptions):
         has_own = "depths" in extractor.datasets if extractor is not None else bool(pair_model and pair_model.has_depth)
         if self.depth is None:
             if not has_own:
-                choices = ", ".join(SPECS.values())
+                choices = ", ".join(SPECS_WITH_IMAGES.values())
                 raise InputError(f"{self.feature or self.matcher} has no depth of its own: choose a source, {choices}.")
             return None, None
         name, argument = split_spec(self.depth)

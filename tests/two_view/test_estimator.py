@@ -145,6 +145,8 @@ def test_images_of_two_sizes(rooms, tiny_weights) -> None:
 def test_combinations_that_cannot_work() -> None:
     with pytest.raises(InputError, match="sift has no depth of its own: choose a source, constant:<metres>"):
         Method(feature="sift").resolve()
+    with pytest.raises(InputError, match=r"mickey\[:<weights or features.h5>\]"):
+        Method(feature="sift").resolve()
     with pytest.raises(MissingDependencyError, match="feature 'surf' is none of ours"):
         Method(feature="surf", hloc="no_hloc_here").resolve()
     with pytest.raises(InputError, match="Unknown depth source"):
