@@ -38,7 +38,7 @@ COMMANDS = {
     "rooms": "procedural rooms on disk, in Map-free layout, to train from",
     "train": "learn metric keypoints from image pairs and their relative poses",
     "export": "a network for other programs: ONNX, or torch's exported program",
-    "weights": "list, download or describe model weights",
+    "weights": "model weights: list, download, info",
 }
 # The same words everywhere; what earlier versions called them is still understood.
 ALIASES = {

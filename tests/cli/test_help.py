@@ -55,6 +55,11 @@ def test_every_number_says_its_unit(name: str) -> None:
         assert UNITS.intersection(values) or WORDS.search(action.help or ""), f"{name} {action.option_strings[0]}"
 
 
+def test_the_list_of_commands_names_the_actions_of_weights() -> None:
+    [actions] = [a for a in parser_of("weights")._actions if isinstance(a, argparse._SubParsersAction)]
+    assert COMMANDS["weights"].endswith(", ".join(actions.choices))
+
+
 def test_the_help_on_the_screen_has_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
         main(["localize", "--help"])
