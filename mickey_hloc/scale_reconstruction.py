@@ -197,7 +197,7 @@ def opened_depth(
         yield get_depth_source(spec, image_dir=image_dir, **evidence.depth_options)
         return
     if image_dir is None:
-        raise InputError(f"Depth source '{spec}' needs the image folder.")
+        raise InputError(f"Depth source '{spec}' needs the image folder: give --images DIR.")
     options: dict[str, Any] = {"weights": argument} if argument else {}
     if evidence.exif_turn != "refuse":
         options["preprocessing"] = {"exif_turn": evidence.exif_turn}
@@ -209,14 +209,16 @@ def opened_depth(
     with tempfile.TemporaryDirectory() as folder:
         features = Path(folder) / "mickey.h5"
         extract_features.extract(extractor, Path(image_dir), features, image_list=present)
-        yield get_depth_source("mickey", image_dir=image_dir, features=features, **evidence.depth_options)
+        source = get_depth_source("mickey", image_dir=image_dir, features=features, **evidence.depth_options)
+        source.spec = spec
+        yield source
 
 
 def _alignments(model: pycolmap.Reconstruction, evidence: Evidence, image_dir: Path | None) -> tuple[Alignment, ...]:
     found = []
     if evidence.gps == "exif":
         if image_dir is None:
-            raise InputError("GPS from EXIF data needs the image folder.")
+            raise InputError("GPS from EXIF data needs the image folder: give --images DIR.")
         names = sorted(model.images[i].name for i in model.reg_image_ids())
         found.append(align(model, read_exif_gps(Path(image_dir), names), "GPS in EXIF"))
     elif evidence.gps is not None:

@@ -52,16 +52,13 @@ class DepthSource(Part, ABC):
         self.image_dir = None if image_dir is None else Path(image_dir)
         self.features = None if features is None else Path(features)
         self.cameras: Cameras | None = None
+        self.spec = f"{name_of(type(self))}:{argument}" if argument else name_of(type(self))  # as it is written
 
     def _made_with(self: S, **options: Any) -> S:
         made = type(self)(self.argument, image_dir=self.image_dir, features=self.features, **options)
         made.cameras = self.cameras
+        made.spec = self.spec
         return made
-
-    @property
-    def spec(self) -> str:
-        """The source as it is written, for messages."""
-        return f"{name_of(type(self))}:{self.argument}" if self.argument else name_of(type(self))
 
     def depths(self, image_name: str, keypoints: Tensor) -> Tensor:
         """Depth along the optical axis.
@@ -157,7 +154,7 @@ class DepthSource(Part, ABC):
             InputError: no image folder was given, or the name leads out of it.
         """
         if self.image_dir is None:
-            raise self._needs("the image folder: give image_dir")
+            raise self._needs("the image folder: give --images DIR (in Python image_dir)")
         return image_path(self.image_dir, image_name)
 
     def _needs(self, what: str) -> InputError:

@@ -56,7 +56,7 @@ class DenseDepthSource(DepthSource):
     ) -> None:
         super().__init__(argument, image_dir=image_dir, features=features, **options)
         if self.image_dir is None:
-            raise self._needs("the image folder, to know the images' sizes: give image_dir")
+            raise self._needs("the image folder, to know the images' sizes: give --images DIR (in Python image_dir)")
         self._maps: OrderedDict[str, tuple[Tensor, tuple[int, int]]] = OrderedDict()
 
     @abstractmethod

@@ -70,7 +70,7 @@ def export_depth(
         try:
             depth_map = source.depth_map(name)
             if depth_map is None:
-                raise InputError(f"This depth source has no dense depth map for image '{name}'; give the image folder.")
+                raise InputError(f"This depth source has no dense depth map for image '{name}'; give --images DIR.")
         except InputError as error:  # costs this image only
             failed[name] = str(error)
             continue

@@ -81,7 +81,9 @@ class MickeyDepth(DepthSource):
 
     def _made_with(self, **options: Any) -> MickeyDepth:
         source = self.source if isinstance(self.source, Mapping) else self.argument
-        return type(self)(source, image_dir=self.image_dir, features=self.features, **options)
+        made = type(self)(source, image_dir=self.image_dir, features=self.features, **options)
+        made.spec = self.spec
+        return made
 
     @property
     def training_focal_px(self) -> float | None:

@@ -13,7 +13,7 @@ from mickey_hloc import scale_reconstruction
 from mickey_hloc.cli import main
 from mickey_hloc.errors import InputError
 from mickey_hloc.metric.lengths import KnownDistance
-from mickey_hloc.scale_reconstruction import Evidence
+from mickey_hloc.scale_reconstruction import Evidence, opened_depth
 
 UNITS = 2.5
 
@@ -144,10 +144,20 @@ def test_wrong_input_is_one_sentence(project: Path, tmp_path: Path, capsys: pyte
     assert "None of the model's 10 images is in" in refused([*mickey, "--output", str(out)], out, capsys)
     length = ("--known-length", "000.png", "1", "2", "3", "x", "1.5")
     assert "'x' is not a number" in refused(arguments(project, out, *length), out, capsys)
+    for given in ("png:sensor", "mickey:small"):
+        alone = ["scale", str(project / "sfm"), "--depth", given, "--output", str(out)]
+        assert "give --images DIR" in refused(alone, out, capsys)
     zero = ("--known-distance", "000.png", "001.png", "0")
     assert "must be a positive number of metres" in refused(arguments(project, out, *zero), out, capsys)
     rig = ("--rig-baseline", "1", "2", "0.1")
     assert "No rig of the model has the cameras 1 and 2" in refused(arguments(project, out, *rig), out, capsys)
+
+
+def test_depth_of_weights_is_called_as_it_was_given(project: Path) -> None:
+    model = pycolmap.Reconstruction(str(project / "sfm"))
+    with opened_depth(Evidence(depth="mickey:small"), model, project / "images", ["000.png"]) as source:
+        assert source.spec == "mickey:small"
+        assert source.copy().spec == "mickey:small"
 
 
 @pytest.mark.parametrize("name", ["cameras", "images", "points3D", "frames", "rigs"])
