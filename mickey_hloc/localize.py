@@ -182,7 +182,9 @@ def _roles(
     if queries is None:
         unknown = [name for name in pair if name not in references]
         if not unknown:
-            raise InputError(f"Both images of the pair {' '.join(pair)} have a reference pose; name the queries.")
+            raise InputError(
+                f"Both images of the pair {' '.join(pair)} have a reference pose; name the queries with --queries FILE."
+            )
         query = unknown[0] if len(unknown) == 1 else None
     else:
         asked = [name for name in pair if name in queries]

@@ -94,7 +94,8 @@ def find_scenes(dataset: Path, split: str, names: Iterable[str] | None = None) -
     folder = Path(dataset) / split
     if not folder.is_dir():
         raise InputError(
-            f"No folder {folder}; name the folder that has '{split}' in it (--dataset, or a source's root)."
+            f"No folder {folder}; name the folder that has '{split}' in it (DATASET or --dataset, or a source's root), "
+            "or another split."
         )
     scenes = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")}
     if not scenes:

@@ -143,6 +143,7 @@ def test_what_was_made_from_other_input_is_refused(benchmark, own_copy, tmp_path
         (["--feature", "sift", "--depth", "png:sensor", "--weights", "mickey"], "leave out the weights"),
         (["--feature", "sift", "--depth", "png:sensor", "--scenes", "s1"], "s00001"),
         (["--weights", "no_such.ckpt"], "no_such.ckpt"),
+        (["--weights", "small", "--split", "train"], "the folder that has 'train' in it (DATASET or --dataset"),
     ],
 )
 def test_wrong_input_is_one_sentence(benchmark, rendered, tmp_path, capsys, monkeypatch, arguments, message):

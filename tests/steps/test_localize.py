@@ -106,7 +106,7 @@ def test_failures_are_said(world):
 def test_roles_must_be_clear(world):
     query, references = world
     pairs = exact_pairs(query, references)
-    with pytest.raises(InputError, match="name the queries"):
+    with pytest.raises(InputError, match="name the queries with --queries FILE"):
         localize.localize(pairs, {**references, QUERY: query})
     found = localize.localize(pairs, {**references, QUERY: query}, queries=[QUERY])
     assert list(found) == [QUERY]
