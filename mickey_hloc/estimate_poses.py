@@ -18,7 +18,7 @@ from mickey_hloc.features.base import FAMILY_KEY
 from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.io.cameras import Cameras
 from mickey_hloc.io.features import FeatureFile
-from mickey_hloc.io.matches import check_distinct
+from mickey_hloc.io.matches import MatchFile, check_distinct
 from mickey_hloc.io.pairs import Pair, read_pairs
 from mickey_hloc.model.stored_constants import SOLVER_KEY
 from mickey_hloc.registry import ConfTable, file_safe, make_options
@@ -114,6 +114,7 @@ def main(
     wanted = read_pairs(Path(pairs))
     if matches is not None:
         check_distinct(wanted)
+        _check_not_swapped(Path(features), wanted)
     path = _output_path(parsed, export_dir, output)
     files = PoseFiles(features, intrinsics, matches, image_dir, features_ref, device)
     with PoseRun(parsed, files, path, overwrite) as run:
@@ -126,6 +127,15 @@ def main(
             unusable = solve(run, missing)
         run.finish(wanted, unusable)
     return path
+
+
+def _check_not_swapped(features: Path, pairs: Sequence[Pair]) -> None:
+    with FeatureFile(features) as file:
+        if any(name in file for name in pairs[0]):
+            return
+    with MatchFile(features) as stored:
+        if any(pair in stored for pair in pairs):
+            raise InputError(f"{features} holds matches, not features: are --features and --matches swapped?")
 
 
 def solve_again(

@@ -44,6 +44,13 @@ def test_wrong_input_is_explained(shared_scene, change, message):
         estimate(shared_scene, **{"name": "wrong.txt", **change})
 
 
+def test_swapped_files_are_told_once(shared_scene):
+    swapped = {"features": shared_scene.matches, "matches": shared_scene.features}
+    with pytest.raises(InputError, match="holds matches, not features: are --features and --matches swapped"):
+        estimate(shared_scene, name="wrong.txt", **swapped)
+    assert not list(shared_scene.folder.glob("*wrong*"))
+
+
 def test_broken_pairs_files_are_explained(shared_scene, tmp_path):
     path = tmp_path / "pairs.txt"
     path.write_text("a.jpg b.jpg\na.jpg\n")
