@@ -23,6 +23,10 @@ TIMEOUT_S = 30.0  # to connect, and the longest silence of the server
 _CHUNK_BYTES = 1 << 20
 
 
+class DownloadError(WeightsError):
+    """The server has no such file or cannot be reached."""
+
+
 def download(url: str, target: Path, check: Callable[[Path], None], progress: bool = True) -> Path:
     """Bring a file here, unless it is. Several processes may ask for the same file: one works, the others wait.
 
@@ -36,7 +40,8 @@ def download(url: str, target: Path, check: Callable[[Path], None], progress: bo
         ``target``.
 
     Raises:
-        WeightsError: the server has no such file or cannot be reached, the disk is full or may not be written.
+        DownloadError: the server has no such file or cannot be reached.
+        WeightsError: the file is refused, the disk is full or may not be written.
     """
     if not url.startswith(("http://", "https://")):
         raise WeightsError(f"Cannot download {url}: the address must begin with https:// or http://.")
@@ -94,8 +99,8 @@ def _copy(response: http.client.HTTPResponse, part: Path, name: str, progress: b
     return None if total in (None, size) else f"the connection ended after {size} of {total} bytes"
 
 
-def _failure(url: str, target: Path, reason: str) -> WeightsError:
-    return WeightsError(
+def _failure(url: str, target: Path, reason: str) -> DownloadError:
+    return DownloadError(
         f"Cannot download {url}: {reason}; check the connection, or get the file by other means and save it as {target}"
     )
 

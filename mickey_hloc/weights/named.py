@@ -18,7 +18,7 @@ from mickey_hloc.errors import WeightsError
 from mickey_hloc.io.checksum import hold, sha256, verify
 from mickey_hloc.io.zip_members import extract_members
 from mickey_hloc.registry import unknown_name
-from mickey_hloc.weights.download import disk_errors, download, locked
+from mickey_hloc.weights.download import DownloadError, disk_errors, download, locked
 from mickey_hloc.weights.hub import cached_hub_file, hub_file, is_hub_name
 from mickey_hloc.weights.table import NAMES, WEIGHTS, NamedWeights, require_name
 
@@ -132,7 +132,10 @@ def _fetch(entry: NamedWeights, path: Path, mirror: str | None, progress: bool) 
     address = f"{mirror.rstrip('/')}/{_basename(url)}" if mirror else url
     archive = path.with_name(_basename(url))
     by_hand = archive.exists()
-    download(address, archive, check=lambda part: _require_zip(part, address), progress=progress)
+    try:
+        download(address, archive, check=lambda part: _require_zip(part, address), progress=progress)
+    except DownloadError as error:
+        raise DownloadError(f"{error}; or choose --weights small, which is bundled and needs no network.") from error
     _unpack(url, archive, path, progress)
     if not by_hand:
         archive.unlink()

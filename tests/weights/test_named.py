@@ -101,6 +101,7 @@ def test_a_missing_file_on_the_server(mirror, weights_cache):
         resolve("mickey", progress=False)
     assert f"{mirror.url}{ZIP}" in str(caught.value)
     assert str(weights_cache / ZIP[1:]) in str(caught.value)
+    assert "or choose --weights small, which is bundled and needs no network" in str(caught.value)
 
 
 def test_a_login_page_is_no_weights(mirror, weights_cache):
