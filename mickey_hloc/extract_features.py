@@ -235,7 +235,7 @@ def check_images(store: FeatureStore, image_dir: Path, names: Iterable[str]) -> 
     for name, crc in had.items():
         if crc is not None and int(crc) != zlib.crc32((image_dir / name).read_bytes()):
             raise InputError(
-                f"{store.path} was made from another image '{name}'; choose another output or overwrite it."
+                f"{store.path} was made from another image '{name}'; choose another output or --overwrite it."
             )
 
 

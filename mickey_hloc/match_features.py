@@ -217,5 +217,5 @@ def check_unchanged(matches: Path, pairs: Sequence[Pair], stored: StoredArrays) 
             if file.features_checksums(*pair) != tuple(stored.checksum(name) for name in pair):
                 raise InputError(
                     f"{matches} was made from other features (those of {' '.join(pair)} have changed); "
-                    "choose another output or overwrite it."
+                    "choose another output or --overwrite it."
                 )

@@ -241,5 +241,5 @@ def _check_cameras(path: Path, pairs: Sequence[Pair], cameras: Cameras | None) -
                 continue
             raise InputError(
                 f"{path} was made with other intrinsics (those of {' '.join(pair)} have changed); choose another "
-                "output or overwrite it."
+                "output or --overwrite it."
             )

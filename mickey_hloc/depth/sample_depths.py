@@ -125,5 +125,5 @@ def _check_unchanged(output: Path, file: FeatureFile, source: DepthSource, names
 
 def _changed(output: Path, what: str, name: str) -> InputError:
     return InputError(
-        f"{output} was made from other {what} (those of {name} have changed); choose another output or overwrite it."
+        f"{output} was made from other {what} (those of {name} have changed); choose another output or --overwrite it."
     )

@@ -154,7 +154,7 @@ class FeatureStore:
             leftover.unlink()
         if self.path.exists():
             with open_for_reading(self.path, self.what) as file:
-                check_origin(_origin_of(file), self.origin, self.path)
+                self.origin = check_origin(_origin_of(file), self.origin, self.path)
                 self._in_file = {name: self._is_complete(find_group(file, name)) for name in image_names(file)}
         parts = sorted(self.parts_dir.glob("*.h5"))
         for part in parts:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mickey_hloc.errors import InputError
 from mickey_hloc.io.json_text import parse_json
+from mickey_hloc.registry import Preset, tables
 
 ORIGIN_KEY = "mickey_hloc_origin"  # attribute of an HDF5 file, first comment of a text file
 
@@ -26,24 +27,40 @@ def origin_values(attributes: Mapping[str, object]) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def check_origin(found: str | None, wanted: str, path: Path) -> None:
+def check_origin(found: str | None, wanted: str, path: Path) -> str:
     """Refuse to add to an output that was made otherwise.
 
     Args:
         found: what the output says, None where it says nothing.
         wanted: what it should say.
 
+    Returns:
+        What the output says, in its own words.
+
     Raises:
         InputError: they differ; the message names the settings that do.
     """
     if found is None:
         raise InputError(
-            f"{path} does not say how it was made, so nothing is added to it; choose another output or overwrite it."
+            f"{path} does not say how it was made, so nothing is added to it; choose another output or --overwrite it."
         )
-    if found != wanted:
+    if found != wanted and not _only_names_differ(found, wanted):
         raise InputError(
-            f"{path} was made otherwise ({_difference(found, wanted)}); choose another output or overwrite it."
+            f"{path} was made otherwise ({_difference(found, wanted)}); choose another output or --overwrite it."
         )
+    return found
+
+
+def _only_names_differ(found: str, wanted: str) -> bool:
+    """Whether one extractor was named in two ways: the options that its name stands for are among the settings."""
+    settings = [origin_values({ORIGIN_KEY: text}) for text in (found, wanted)]
+    first, second = ({**values, "extractor": _extractor_class(values.get("extractor"))} for values in settings)
+    return bool(settings[0]) and first == second
+
+
+def _extractor_class(name: object) -> object:
+    target = tables.FEATURES.get(str(name), name)
+    return target.target if isinstance(target, Preset) else target
 
 
 def _difference(found: str, wanted: str) -> str:

@@ -230,7 +230,7 @@ def _check_journal(journal: PoseJournal, stored: StoredPairs, wanted: Sequence[P
     if others:
         raise InputError(
             f"{journal.path} has {len(others)} pairs that are not in the pairs file, e.g. {' '.join(min(others))}; "
-            "choose another output or overwrite it."
+            "choose another output or --overwrite it."
         )
     # A run that ended in the middle of a line leaves the checksum of a pair whose pose is not there.
     had = {pair: checksum for pair, checksum in journal.inputs.items() if pair in journal.reasons}
@@ -242,7 +242,7 @@ def _check_journal(journal: PoseJournal, stored: StoredPairs, wanted: Sequence[P
         whose = f" (those of the pair {' '.join(changed[0])} have changed)" if changed else " (they have changed)"
         raise InputError(
             f"{journal.path} was made from other features, matches, depths or intrinsics{whose}; choose another output "
-            "or overwrite it."
+            "or --overwrite it."
         )
     journal.inputs.update(now)
 

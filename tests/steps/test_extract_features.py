@@ -16,6 +16,7 @@ from mickey_hloc.hloc_plugin.confs import mickey_conf
 from mickey_hloc.io.cameras import read_cameras
 from mickey_hloc.io.features import FeatureFile
 from mickey_hloc.io.image_batches import Preprocessing, load_image, plan_batches
+from mickey_hloc.io.origin import ORIGIN_KEY
 from mickey_hloc.model.stored_constants import stored_matcher
 from mickey_hloc.weights.checkpoints import load_model
 
@@ -179,6 +180,20 @@ def test_features_of_other_weights_or_settings_are_never_mixed(images, conf, tmp
     assert len(read_all(path)) == len(names)
     extract_features.main(other, folder, feature_path=path, image_list=names[:1], overwrite=True)
     assert list(read_all(path)) == names[:1]
+
+
+def test_one_extractor_may_be_named_in_two_ways(images, tmp_path):
+    folder, names = images
+    path = extract_features.main(extract_features.confs["mickey-small"], folder, tmp_path, image_list=names[:1])
+    with FeatureFile(path) as file:
+        told = file.attributes[ORIGIN_KEY]
+    same = extract_features.get_conf("mickey", weights="small")
+    extract_features.main(same, folder, feature_path=path, image_list=names[:2])
+    with FeatureFile(path) as file:
+        assert file.names() == sorted(names[:2])
+        assert file.attributes[ORIGIN_KEY] == told  # what was made from this file goes on with it
+    with pytest.raises(InputError, match=r"made otherwise.*resize_max.*choose another output or --overwrite it"):
+        extract_features.main(extract_features.get_conf("mickey-1024", weights="small"), folder, feature_path=path)
 
 
 def test_sift_needs_no_weights(images, tmp_path):
