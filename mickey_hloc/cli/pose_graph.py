@@ -16,6 +16,8 @@ examples:
   mickey-hloc poses pairs.txt --features feats.h5 --matches matches.h5 --intrinsics intrinsics.txt \\
       --depth png:sensor --images images --output poses.txt
   mickey-hloc pose-graph poses.txt --output graph
+  mickey-hloc poses query-pairs.txt --features feats.h5 --matches query-matches.h5 --intrinsics intrinsics.txt \\
+      --depth png:sensor --images images --output query-poses.txt
   mickey-hloc localize query-poses.txt --references graph/poses.txt --output results.txt"""
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pycolmap
 import torch
 from PIL import Image
 
@@ -17,8 +16,7 @@ from mickey_hloc.datasets.mapfree import read_scene
 from mickey_hloc.datasets.room_models import room_model
 from mickey_hloc.depth.export import write_depth_png
 from mickey_hloc.evaluation.submission import Estimate, write_submission
-from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.io.poses import format_numbers, write_poses
+from mickey_hloc.io.poses import format_numbers
 from mickey_hloc.rooms import RenderedView
 from mickey_hloc.rooms.walk import sample_walk
 from support.rendered_scenes import write_scene
@@ -71,21 +69,15 @@ def _walk(folder: Path) -> list[RenderedView]:
 
 
 def _pairs(folder: Path, views: Sequence[RenderedView]) -> None:
-    """Pairs of all photos but the last, their cameras, and true poses of the last one to the others."""
+    """Pairs of all photos but the last, pairs of the last one with the others, and the cameras."""
     known, query = WALK[:-1], WALK[-1]
     pairs = [f"{a} {b}\n" for i, a in enumerate(known) for b in known[i + 1 :]]
     (folder / "pairs.txt").write_text("".join(pairs))
+    (folder / "query-pairs.txt").write_text("".join(f"{query} {name}\n" for name in known))
     K = views[0].K
     camera = f"{format_numbers([K[0, 0], K[1, 1], K[0, 2], K[1, 2]])} {SIZE[0]} {SIZE[1]}"
     with open(folder / "intrinsics.txt", "a", encoding="utf-8") as file:
         file.writelines(f"{name} {camera}\n" for name in WALK)
-    poses = [pycolmap.Rigid3d(view.cam_from_world) for view in views]
-    none = (np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=bool))
-    found = {
-        (name, query): RelativePose(True, poses[-1] * pose.inverse(), 100.0, 0.9, *none)
-        for name, pose in zip(known, poses, strict=False)
-    }
-    write_poses(folder / "query-poses.txt", found)
 
 
 def _map_free(folder: Path) -> None:
