@@ -153,12 +153,17 @@ class _Images(Dataset[Tensor]):
         return self.cache.image(int(self.rows[index]))
 
 
-def _describe(model: MicKey | PoseRegressor, dataset: PairDataset) -> dict[str, Any]:
-    """Everything that the features depend on."""
+def weights_sha256(network: torch.nn.Module) -> str:
+    """Of all names and values of a network's state."""
     weights = hashlib.sha256()
-    for name, value in sorted(model.encoder.state_dict().items()):
+    for name, value in sorted(network.state_dict().items()):
         weights.update(name.encode())
         weights.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return weights.hexdigest()
+
+
+def _describe(model: MicKey | PoseRegressor, dataset: PairDataset) -> dict[str, Any]:
+    """Everything that the features depend on."""
     images = hashlib.sha256()
     for name in dataset.table.names:
         status = (dataset.table.root / name).stat()
@@ -166,7 +171,7 @@ def _describe(model: MicKey | PoseRegressor, dataset: PairDataset) -> dict[str, 
     o: PairAugmentation = dataset.augmentation
     return {
         "encoder": model.options.encoder,
-        "weights": weights.hexdigest(),
+        "weights": weights_sha256(model.encoder),
         "precision": model.encoder.settled(model.precision),
         "images": images.hexdigest(),
         "count": len(dataset.table.names),

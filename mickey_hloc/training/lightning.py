@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
+from mickey_hloc.errors import WeightsError
 from mickey_hloc.model.mickey import MetricKeypoints, MicKey
 from mickey_hloc.training.alignment import alignment_loss
 from mickey_hloc.training.curriculum import Curriculum
+from mickey_hloc.training.feature_cache import weights_sha256
 from mickey_hloc.training.homography import warm_up_loss
 from mickey_hloc.training.loss import ProbabilisticPoseLoss
 from mickey_hloc.training.optimizer import learning_rate_factor, parameter_groups
@@ -25,6 +27,7 @@ from mickey_hloc.training.validation import PairJudgement, depth_samples, estima
 
 Batch = dict[str, Any]
 ENCODER_PREFIX = "model.encoder."
+_ENCODER_SHA256 = "encoder_sha256"  # of a checkpoint
 
 
 class PoseTraining(lightning.LightningModule):
@@ -212,8 +215,9 @@ class PoseTraining(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """A frozen encoder is left out: its weights are known by name."""
+        """A frozen encoder is left out: its weights are known by name, and checked by their sum."""
         checkpoint["state_dict"] = self.kept(checkpoint["state_dict"])
+        checkpoint[_ENCODER_SHA256] = weights_sha256(self.model.encoder)
 
     def kept(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What a checkpoint keeps of ``state_dict()``."""
@@ -221,7 +225,16 @@ class PoseTraining(lightning.LightningModule):
         return {k: v for k, v in state.items() if not (frozen and k.startswith(ENCODER_PREFIX))}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """A frozen encoder keeps the weights that it has."""
+        """A frozen encoder keeps the weights that it has.
+
+        Raises:
+            WeightsError: they are not those that the run was begun with.
+        """
         if self.model.encoder.frozen:
+            own_sha256 = weights_sha256(self.model.encoder)
+            if checkpoint.get(_ENCODER_SHA256, own_sha256) != own_sha256:  # versions before did not write it
+                raise WeightsError(
+                    "The frozen encoder has other weights than when the run began: give it those again, or begin anew."
+                )
             own = {f"{ENCODER_PREFIX}{k}": v for k, v in self.model.encoder.state_dict().items()}
             checkpoint["state_dict"] = {**own, **checkpoint["state_dict"]}

@@ -50,6 +50,9 @@ def vet_checkpoint(path: Path, expected: Mapping[str, Tensor]) -> None:
     )
     if differ:
         raise WeightsError(f"{path} does not fit the configured model: {listed(differ)} differ; {advice}.")
+    broken = sorted(key for key, value in state.items() if not bool(value.isfinite().all()))
+    if broken:
+        raise WeightsError(f"{path} has values that are NaN or infinite in {listed(broken)}; {advice}.")
 
 
 def _fits(state: Mapping[str, Any], expected: Mapping[str, Tensor], key: str) -> bool:

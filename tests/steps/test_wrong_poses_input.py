@@ -1,5 +1,6 @@
 """The poses step says in a sentence what is wrong with its conf, its files and its pairs."""
 
+import h5py
 import pytest
 from support.posed_scenes import estimate
 
@@ -44,7 +45,13 @@ def test_wrong_input_is_explained(shared_scene, change, message):
         estimate(shared_scene, **{"name": "wrong.txt", **change})
 
 
-def test_swapped_files_are_told_once(shared_scene):
+def test_swapped_files_are_told_once(shared_scene, tmp_path):
+    flat, pairs = tmp_path / "matches.h5", tmp_path / "pairs.txt"  # names without a folder are groups of it, too
+    with h5py.File(flat, "w") as file:
+        file["a.jpg/b.jpg/matches0"] = [0, 1]
+    pairs.write_text("a.jpg b.jpg\n")
+    with pytest.raises(InputError, match="holds matches, not features"):
+        estimate(shared_scene, name="wrong.txt", features=flat, pairs=pairs)
     swapped = {"features": shared_scene.matches, "matches": shared_scene.features}
     with pytest.raises(InputError, match="holds matches, not features: are --features and --matches swapped"):
         estimate(shared_scene, name="wrong.txt", **swapped)

@@ -172,6 +172,11 @@ def test_frozen_encoder_with_cache(world: Path, tmp_path: Path) -> None:
     assert load_model(result.model, device="cpu").encoder.frozen
     result.model.unlink()
     assert train(values).model.is_file()  # called again it goes on from a checkpoint without the encoder
+    torch.save({"extractor": {k: v + 1 for k, v in DISK().state_dict().items()}}, tmp_path / "disk.pth")
+    with pytest.raises(WeightsError, match="frozen encoder has other weights"):
+        train(values)
+    torch.manual_seed(0)
+    torch.save({"extractor": DISK().state_dict()}, tmp_path / "disk.pth")
     config = make_options(TrainConfig, values, "")
     built = build_model(config)
     from mickey_hloc.training.data import PairData

@@ -91,6 +91,7 @@ class Evil:
         ({"loops": None, "optimizer_states": 3}, "loops, optimizer_states absent|optimizer_states, loops absent"),
         ({"state_dict": {"a.weight": torch.zeros(3, 2)}}, "does not fit the configured model: a.weight"),
         ({"state_dict": {"b": torch.zeros(3)}}, "does not fit the configured model: a.weight, b"),
+        ({"state_dict": {"a.weight": torch.full((2, 3), torch.nan)}}, "NaN or infinite in a.weight"),
         ({"hyper_parameters": "evil"}, "could run code"),
     ],
 )
