@@ -20,7 +20,7 @@ from mickey_hloc.geometry.relative_pose import RelativePose
 from mickey_hloc.registry import Part
 
 # What linear algebra raises on degenerate numbers: the failure of one pair.
-_BREAKDOWNS = (torch.linalg.LinAlgError, np.linalg.LinAlgError, ArithmeticError)  # type: ignore[attr-defined]
+BREAKDOWNS = (torch.linalg.LinAlgError, np.linalg.LinAlgError, ArithmeticError)  # type: ignore[attr-defined]
 
 
 # Beyond these no camera's numbers lie; squared in a solver they would spoil those of all other keypoints.
@@ -125,6 +125,12 @@ def one_thread(device: torch.device) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def broke_down(error: Exception) -> RelativePose:
+    """The failure of a pair whose numbers linear algebra broke down on."""
+    told = (str(error) or type(error).__name__).splitlines()[0]
+    return RelativePose.failure(f"the solver broke down on these numbers ({told})")
+
+
 class Solver(Part, ABC):
     """Base of all solvers: checks the options and the input, then calls ``_solve``.
 
@@ -180,11 +186,10 @@ class Solver(Part, ABC):
         device = problem.view0.keypoints.device
         generator = seed if isinstance(seed, torch.Generator) else torch.Generator(device).manual_seed(seed)
         try:
-            with torch.no_grad(), one_thread(device), self.running(*_BREAKDOWNS):
+            with torch.no_grad(), one_thread(device), self.running(*BREAKDOWNS):
                 found = self._solve(problem, generator)
-        except _BREAKDOWNS as error:
-            told = (str(error) or type(error).__name__).splitlines()[0]
-            return RelativePose.failure(f"the solver broke down on these numbers ({told})")
+        except BREAKDOWNS as error:
+            return broke_down(error)
         return self._checked(found)
 
     @abstractmethod

@@ -5,6 +5,11 @@ The idea is that of Yu et al., "Relative pose estimation through affine correcti
 estimators propose poses (essential matrix, and P3P with either view's depth), all are refined under the joint model of
 ``refine``, and the one with the largest support is kept.
 
+How far depths can be believed differs from pair to pair: a sensor's to per cents, a network's sometimes to a fifth. So
+this is done under several standard deviations of a depth, and of the poses that come out the one is taken that chance
+explains least: its a-contrario number of false alarms among pairs drawn at random, times that among neighbouring
+keypoints in pixels. A wider tolerance has more inliers, but chance has more of them too.
+
 Two depth maps only tell by how much they disagree: the ratio of their scales is estimated, and the metric scale is
 their geometric mean.
 """
@@ -18,7 +23,7 @@ from torch import Tensor
 
 from mickey_hloc.geometry import inverse, transform
 from mickey_hloc.geometry.relative_pose import RelativePose
-from mickey_hloc.solvers.base import PoseProblem, Solver, View
+from mickey_hloc.solvers.base import BREAKDOWNS, PoseProblem, Solver, View, broke_down
 from mickey_hloc.solvers.depth_model import DepthModel
 from mickey_hloc.solvers.epipolar import EpipolarSettings, motions
 from mickey_hloc.solvers.match_solver import draw_seed, precise
@@ -27,7 +32,8 @@ from mickey_hloc.solvers.pnp import PnPOptions, absolute_pose
 from mickey_hloc.solvers.refine import PairFit, rays, refine_with_depth_model
 from mickey_hloc.solvers.support import EvidenceOptions, conclude, require, soft_inlier_count, too_few, usable_matches
 
-_NUM_REFINED = 3  # of all proposals, those with the largest support
+_NUM_REFINED = 2  # of all proposals, those with the largest support
+_DEPTH_SIGMAS = (0.05, 0.1, 0.2)  # tried where none is given
 Candidate = tuple[Tensor, Tensor, DepthModel]
 
 
@@ -38,7 +44,8 @@ class JointOptions(EvidenceOptions):
     Attributes:
         max_error_sigmas: inliers disagree by fewer standard deviations of keypoints and depths than this.
         keypoint_sigma_px: standard deviation of a keypoint.
-        depth_sigma: relative standard deviation of a depth, after its scale and shift are corrected.
+        depth_sigma: relative standard deviation of a depth, after its scale and shift are corrected; 0 = of 0.05, 0.1
+            and 0.2 the one whose pose chance explains least.
         max_epipolar_error_px, max_reprojection_error_px: inlier thresholds of the proposing estimators.
         free_shifts: also estimate a shift of each view's depths, metres.
         shift_sigma_m: of the Gaussian prior that keeps shifts near 0.
@@ -48,7 +55,7 @@ class JointOptions(EvidenceOptions):
 
     max_error_sigmas: float = 3.0
     keypoint_sigma_px: float = 2.0
-    depth_sigma: float = 0.05
+    depth_sigma: float = 0.0
     max_epipolar_error_px: float = 2.0
     max_reprojection_error_px: float = 8.0
     free_shifts: bool = False
@@ -60,12 +67,12 @@ class JointOptions(EvidenceOptions):
         for name in (
             "max_error_sigmas",
             "keypoint_sigma_px",
-            "depth_sigma",
             "max_epipolar_error_px",
             "max_reprojection_error_px",
             "shift_sigma_m",
         ):
             require(self, name, 0 < getattr(self, name) < math.inf, "positive and finite")
+        require(self, "depth_sigma", 0 <= self.depth_sigma <= 10, "between 0 and 10")
 
 
 class JointSolver(Solver):
@@ -81,44 +88,57 @@ class JointSolver(Solver):
         matches = usable_matches(problem)
         if len(matches) < self.min_correspondences:
             return too_few(matches, self.min_correspondences)
-        best: Candidate | None = None
-        highest = 0.0
-        proposals = self._proposals(problem, matches, draw_seed(generator))
-        proposals.sort(key=lambda proposal: self._support(problem, matches, proposal), reverse=True)
-        for proposal in proposals[:_NUM_REFINED]:
-            refined = refine_with_depth_model(problem, matches, *proposal, o.keypoint_sigma_px, o.depth_sigma)
-            support = self._support(problem, matches, refined)
-            if support > highest:
-                highest, best = support, refined
+        seed = draw_seed(generator)
+        proposals = self._proposals(problem, matches, seed)
+        sigmas = (o.depth_sigma,) if o.depth_sigma else _DEPTH_SIGMAS
+        poses = []
+        for sigma in sigmas:
+            try:
+                poses.append(self._fitted(problem, matches, proposals, sigma, seed))
+            except BREAKDOWNS as error:  # costs this sigma only
+                poses.append(broke_down(error))
+        return min(poses, key=_chance)
+
+    def _fitted(
+        self, problem: PoseProblem, matches: Tensor, proposals: list[Candidate], sigma: float, seed: int
+    ) -> RelativePose:
+        """The refined proposal with the largest support, where depths have this relative standard deviation."""
+        best = self._refined(problem, matches, proposals, sigma)
         if best is None:
             return RelativePose.failure("the matches agree with no pose", matches.cpu().numpy())
         R, t, model = best
-        corrected = _corrected(problem, model)
+        o: JointOptions = self.options
         return conclude(
-            corrected,
+            _corrected(problem, model),
             R,
             t,
             matches,
-            lambda pairs: self._sigmas(problem, pairs, (R, t, model)),
+            lambda pairs: _errors_in_sigmas(PairFit(problem, pairs, o.keypoint_sigma_px), (R, t, model), sigma),
             o.max_error_sigmas,
             self.min_correspondences,
             o,
-            generator,
+            torch.Generator(matches.device).manual_seed(seed),  # the same wrong pairs for every sigma
             "joint",
             depth_log_ratio=model.log_ratio,
         )
 
-    def _support(self, problem: PoseProblem, matches: Tensor, candidate: Candidate) -> float:
-        return float(soft_inlier_count(self._sigmas(problem, matches, candidate), self.options.max_error_sigmas))
+    def _refined(
+        self, problem: PoseProblem, matches: Tensor, proposals: list[Candidate], sigma: float
+    ) -> Candidate | None:
+        o: JointOptions = self.options
+        best: Candidate | None = None
+        highest = 0.0
+        fit = PairFit(problem, matches, o.keypoint_sigma_px)
+        ranked = sorted(proposals, key=lambda each: self._support(fit, each, sigma), reverse=True)
+        for proposal in ranked[:_NUM_REFINED]:
+            refined = refine_with_depth_model(problem, matches, *proposal, o.keypoint_sigma_px, sigma)
+            support = self._support(fit, refined, sigma)
+            if support > highest:
+                highest, best = support, refined
+        return best
 
-    def _sigmas(self, problem: PoseProblem, pairs: Tensor, candidate: Candidate) -> Tensor:
-        """(P,) disagreement of keypoint pairs in standard deviations; inf behind a camera."""
-        R, t, model = candidate
-        fit = PairFit(problem, pairs, self.options.keypoint_sigma_px)
-        X, Y = fit.points(R, t, model)
-        in_front = (X[:, 2] > 0) & (Y[:, 2] > 0) & (transform(R, t, X)[:, 2] > 0)
-        _, errors, _ = fit.whitened(R, t, model, self.options.depth_sigma)
-        return torch.where(in_front, torch.linalg.vector_norm(errors, dim=-1), math.inf)
+    def _support(self, fit: PairFit, candidate: Candidate, sigma: float) -> float:
+        return float(soft_inlier_count(_errors_in_sigmas(fit, candidate, sigma), self.options.max_error_sigmas))
 
     def _proposals(self, problem: PoseProblem, matches: Tensor, seed: int) -> list[Candidate]:
         o: JointOptions = self.options
@@ -142,6 +162,23 @@ class JointSolver(Solver):
             for direction in (unit_t, -unit_t):
                 candidates += _with_triangulated_scale(R, direction, rays0, rays1, X[:, 2], Y[:, 2], model)
         return candidates
+
+
+def _errors_in_sigmas(fit: PairFit, candidate: Candidate, depth_sigma: float) -> Tensor:
+    """(P,) disagreement of pairs in standard deviations of keypoints and depths; inf behind a camera."""
+    R, t, model = candidate
+    X, Y = fit.points(R, t, model)
+    in_front = (X[:, 2] > 0) & (Y[:, 2] > 0) & (transform(R, t, X)[:, 2] > 0)
+    _, errors, _ = fit.whitened(R, t, model, depth_sigma)
+    return torch.where(in_front, torch.linalg.vector_norm(errors, dim=-1), math.inf)
+
+
+def _chance(pose: RelativePose) -> tuple[bool, int, float]:
+    """How well chance explains a pose: how many numbers of false alarms are infinite, and log10 of the others."""
+    evidence = pose.evidence
+    numbers = [math.inf, math.inf] if evidence is None else [evidence.log10_nfa, evidence.local_log10_nfa]
+    finite = [number for number in numbers if math.isfinite(number)]
+    return not pose.success, len(numbers) - len(finite), sum(finite)
 
 
 def _with_ratio(R: Tensor, t: Tensor, X: Tensor, Y: Tensor, model: DepthModel, measured_in: int) -> list[Candidate]:

@@ -42,7 +42,7 @@ class MatchOptions(EvidenceOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self, "keypoint_sigma_px", 0 < self.keypoint_sigma_px < math.inf, "positive and finite")
-        require(self, "depth_sigma", 0 <= self.depth_sigma < math.inf, "0 or positive, and finite")
+        require(self, "depth_sigma", 0 <= self.depth_sigma <= 10, "between 0 and 10")
 
 
 class MatchSolver(Solver):

@@ -20,7 +20,7 @@ from mickey_hloc.solvers.depth_model import DepthModel
 from mickey_hloc.solvers.residuals import sampson_errors
 
 _LOSS_SCALES = (12.0, 6.0, 3.0)  # of the Geman-McClure loss, in standard deviations
-_STEPS = 6  # Gauss-Newton steps at each scale
+_STEPS = (3, 3, 8)  # Gauss-Newton steps at each scale; they need not converge before the last
 _UNKNOWN_DEPTH_SIGMA = 10.0  # relative; a missing depth is a guess that says next to nothing
 _SIGMA_RANGE = (0.003, 0.5)  # relative depth sigma, when it is measured
 
@@ -64,8 +64,8 @@ def refine_with_depth_model(
         return R, t, model
     sigma = depth_sigma or fit.measured_depth_sigma(R, t, model)
     start = (R, t, model)
-    for scale in _LOSS_SCALES:
-        for _ in range(_STEPS):
+    for scale, steps in zip(_LOSS_SCALES, _STEPS, strict=True):
+        for _ in range(steps):
             R, t, model = fit.step(R, t, model, sigma, scale)
     finite = bool(torch.isfinite(R).all() & torch.isfinite(t).all())
     if finite and fit.cost(R, t, model, sigma, _LOSS_SCALES[-1]) < fit.cost(*start, sigma, _LOSS_SCALES[-1]):

@@ -193,6 +193,22 @@ def test_joint_bears_shifted_depths() -> None:
     assert errors(with_shifts)[1] < 0.5 * errors(without)[1]
 
 
+def test_joint_finds_how_far_depths_can_be_believed() -> None:
+    clean = make_scene(150, 30, noise_px=0.3)
+    bent = [
+        View(v.keypoints, v.depths * (0.35 * (v.keypoints[:, 0] / 100 + k).sin()).exp(), K, SIZE)
+        for k, v in enumerate((clean.view0, clean.view1))
+    ]
+    for problem, believed, degrees in (
+        (problem_of(*bent, clean.matches), 0.2, 2.5),
+        (make_scene(150, 30, noise_px=0.3, depth_noise=0.02), 0.1, 0.05),
+    ):
+        chosen, alone = (get_solver("joint", depth_sigma=sigma).solve(problem) for sigma in (0.0, believed))
+        np.testing.assert_allclose(chosen.t, alone.t)
+        assert errors(chosen)[0] < degrees
+        assert errors(chosen)[0] < errors(get_solver("joint", depth_sigma=0.05).solve(problem))[0]
+
+
 @pytest.mark.parametrize(
     ("name", "option", "value"),
     [
@@ -211,6 +227,8 @@ def test_joint_bears_shifted_depths() -> None:
         ("essential", "max_iterations", 0),
         ("essential", "backend", "pycolmap"),
         ("joint", "shift_sigma_m", 0.0),
+        ("joint", "depth_sigma", -0.1),
+        ("joint", "depth_sigma", 1e39),
     ],
 )
 def test_senseless_options_are_refused(name: str, option: str, value) -> None:
