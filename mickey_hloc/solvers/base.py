@@ -153,6 +153,10 @@ class Solver(Part, ABC):
         """The name by which calibrations know the solver with its options."""
         return self.name
 
+    def suited_to(self, depth_kind: str) -> Solver:
+        """The solver for depth of this kind, see ``DepthSource.depth_kind``; "" is the features' own."""
+        return self
+
     @property
     def uses_depth_maps(self) -> bool:
         """Whether these options make the solver look at ``View.depth_map``."""

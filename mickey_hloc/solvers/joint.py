@@ -15,7 +15,7 @@ their geometric mean.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -44,8 +44,8 @@ class JointOptions(EvidenceOptions):
     Attributes:
         max_error_sigmas: inliers disagree by fewer standard deviations of keypoints and depths than this.
         keypoint_sigma_px: standard deviation of a keypoint.
-        depth_sigma: relative standard deviation of a depth, after its scale and shift are corrected; 0 = of 0.05, 0.1
-            and 0.2 the one whose pose chance explains least.
+        depth_sigma: relative standard deviation of a depth, after its scale and shift are corrected; 0 = 0.05 for depth
+            that a sensor measured, else of 0.05, 0.1 and 0.2 the one whose pose chance explains least.
         max_epipolar_error_px, max_reprojection_error_px: inlier thresholds of the proposing estimators.
         free_shifts: also estimate a shift of each view's depths, metres.
         shift_sigma_m: of the Gaussian prior that keeps shifts near 0.
@@ -81,6 +81,12 @@ class JointSolver(Solver):
     Options = JointOptions
     needs: ClassVar[Literal["matches", "probability"]] = "matches"
     min_correspondences = 3  # three equations each, for six unknowns of the pose and one to three of the depths
+
+    def suited_to(self, depth_kind: str) -> Solver:
+        """A sensor's depths are right to 5 %; calibrations for them rest on that."""
+        if depth_kind != "measured" or self.options.depth_sigma:
+            return self
+        return type(self)(**{**asdict(self.options), "depth_sigma": _DEPTH_SIGMAS[0]})
 
     def _solve(self, problem: PoseProblem, generator: torch.Generator) -> RelativePose:
         o: JointOptions = self.options

@@ -106,7 +106,7 @@ class Method(CheckedOptions):
             )
         self._check_weights(extractor, depth_extractor)
         matcher = matching if isinstance(matching, Matcher) else None
-        return Parts(self, extractor, matcher, pair_model, depth, depth_extractor, solver)
+        return Parts(self, extractor, matcher, pair_model, depth, depth_extractor, solver.suited_to(kind_of(depth)))
 
     def resolve_matching(self) -> tuple[Extractor | None, Matcher | PairModel]:
         """Feature and matcher alone, for what needs neither depth nor solver; no extractor beside a pair model.
@@ -211,6 +211,11 @@ class Method(CheckedOptions):
         return "mickey", self._extractor("mickey", argument or self.weights, own)
 
 
+def kind_of(depth: str | None) -> str:
+    """Of a depth source's spec, see ``DepthSource.depth_kind``; "" where the depth is the features' own."""
+    return "" if depth is None else DEPTH_SOURCES.get(split_spec(depth)[0]).depth_kind
+
+
 def find_user_matching(path: str) -> type[Matcher] | type[PairModel]:
     """A user's own matcher or pair model by its dotted path.
 
@@ -264,7 +269,7 @@ class Parts:
     @property
     def depth_kind(self) -> str:
         """Of the depth source, see ``DepthSource.depth_kind``; "" where the depth is the features' own."""
-        return "" if self.depth is None else DEPTH_SOURCES.get(split_spec(self.depth)[0]).depth_kind
+        return kind_of(self.depth)
 
     @cached_property
     def acceptance(self) -> Acceptance:

@@ -98,6 +98,7 @@ class PoseInputs:
         self.solver: Solver = get_solver(str(options.pop("name")), **options)
         with ExitStack() as stack:
             self.stored = _open(conf, self.solver, files, stack)
+            self.solver = self.solver.suited_to(_depth_kind(self.stored))
             self.acceptance = _acceptance(conf, self.solver, self.stored)
             self._stack = stack.pop_all()
 
@@ -196,10 +197,14 @@ def _acceptance(conf: PoseConf, solver: Solver, stored: StoredPairs) -> Acceptan
     family, attributes = conf.family, stored.features[0].attributes
     if family is None:
         matcher = "" if stored.matches is None else str(origin_values(stored.matches.attributes).get("matcher", ""))
-        sampled = str(attributes.get(DEPTH_KIND_KEY, ""))
-        kind = sampled if stored.depth is None else stored.depth.depth_kind
-        family = feature_family(str(attributes.get(FAMILY_KEY, "")), matcher, kind)
+        family = feature_family(str(attributes.get(FAMILY_KEY, "")), matcher, _depth_kind(stored))
     return find_acceptance(family, solver.calibrated_as, conf.accept, conf.accept_options, conf.calibration)
+
+
+def _depth_kind(stored: StoredPairs) -> str:
+    """Of the depth source, or of that by which depths were sampled into the features file."""
+    sampled = str(stored.features[0].attributes.get(DEPTH_KIND_KEY, ""))
+    return sampled if stored.depth is None else stored.depth.depth_kind
 
 
 def _open(conf: PoseConf, solver: Solver, files: PoseFiles, stack: ExitStack) -> StoredPairs:

@@ -15,6 +15,7 @@ from mickey_hloc.solvers import View, get_solver
 from mickey_hloc.solvers.essential import scale_by_consensus
 from mickey_hloc.solvers.procrustes import ProcrustesOptions, refine_on_inliers, rigid_ransac
 from mickey_hloc.solvers.residuals import point_errors, reprojection_errors, sampson_errors
+from mickey_hloc.two_view.method import Method
 
 MATCH_SOLVERS = ["procrustes", "pnp", "essential", "joint"]
 # Median errors over seeds, degrees and metres, for (noise_px, depth_noise, outlier share): no solver may get worse.
@@ -207,6 +208,16 @@ def test_joint_finds_how_far_depths_can_be_believed() -> None:
         np.testing.assert_allclose(chosen.t, alone.t)
         assert errors(chosen)[0] < degrees
         assert errors(chosen)[0] < errors(get_solver("joint", depth_sigma=0.05).solve(problem))[0]
+
+
+def test_joint_believes_a_sensor() -> None:
+    joint = get_solver("joint", max_error_sigmas=2.5)
+    assert joint.suited_to("learned") is joint
+    assert joint.suited_to("measured").options == get_solver("joint", max_error_sigmas=2.5, depth_sigma=0.05).options
+    for depth, sigma in (("png:sensor", 0.05), ("constant:2", 0.0)):
+        assert Method(feature="sift", depth=depth, solver="joint").resolve().solver.options.depth_sigma == sigma
+    given = Method(feature="sift", depth="png:sensor", solver="joint", solver_options={"depth_sigma": 0.2})
+    assert given.resolve().solver.options.depth_sigma == 0.2
 
 
 @pytest.mark.parametrize(
