@@ -15,7 +15,7 @@ their geometric mean.
 """
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -86,7 +86,9 @@ class JointSolver(Solver):
         """A sensor's depths are right to 5 %; calibrations for them rest on that."""
         if depth_kind != "measured" or self.options.depth_sigma:
             return self
-        return type(self)(**{**asdict(self.options), "depth_sigma": _DEPTH_SIGMAS[0]})
+        suited = self.copy()
+        suited.options = replace(self.options, depth_sigma=_DEPTH_SIGMAS[0])
+        return suited
 
     def _solve(self, problem: PoseProblem, generator: torch.Generator) -> RelativePose:
         o: JointOptions = self.options

@@ -213,7 +213,9 @@ def test_joint_finds_how_far_depths_can_be_believed() -> None:
 def test_joint_believes_a_sensor() -> None:
     joint = get_solver("joint", max_error_sigmas=2.5)
     assert joint.suited_to("learned") is joint
-    assert joint.suited_to("measured").options == get_solver("joint", max_error_sigmas=2.5, depth_sigma=0.05).options
+    suited = joint.suited_to("measured")
+    assert suited.options == get_solver("joint", max_error_sigmas=2.5, depth_sigma=0.05).options
+    assert suited.name == "joint"
     for depth, sigma in (("png:sensor", 0.05), ("constant:2", 0.0)):
         assert Method(feature="sift", depth=depth, solver="joint").resolve().solver.options.depth_sigma == sigma
     given = Method(feature="sift", depth="png:sensor", solver="joint", solver_options={"depth_sigma": 0.2})
