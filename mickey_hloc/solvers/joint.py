@@ -29,12 +29,12 @@ from mickey_hloc.solvers.epipolar import EpipolarSettings, motions
 from mickey_hloc.solvers.match_solver import draw_seed, precise
 from mickey_hloc.solvers.monodepth import monodepth_candidate
 from mickey_hloc.solvers.pnp import PnPOptions, absolute_pose
+from mickey_hloc.solvers.proposals import Candidate, with_ratio, with_triangulated_scale
 from mickey_hloc.solvers.refine import PairFit, rays, refine_with_depth_model
 from mickey_hloc.solvers.support import EvidenceOptions, conclude, require, soft_inlier_count, too_few, usable_matches
 
 _NUM_REFINED = 2  # of all proposals, those with the largest support
 _DEPTH_SIGMAS = (0.05, 0.1, 0.2)  # tried where none is given
-Candidate = tuple[Tensor, Tensor, DepthModel]
 
 
 @dataclass(frozen=True)
@@ -160,15 +160,15 @@ class JointSolver(Solver):
         candidates: list[Candidate] = []
         pnp = PnPOptions(max_error_px=o.max_reprojection_error_px)
         if (pose := absolute_pose(view0, view1, matches, pnp, seed)) is not None:
-            candidates += _with_ratio(*pose, X, Y, model, measured_in=0)
+            candidates += with_ratio(*pose, X, Y, model, measured_in=0)
         if (pose := absolute_pose(view1, view0, matches.flip(-1), pnp, seed)) is not None:
-            candidates += _with_ratio(*inverse(*pose), X, Y, model, measured_in=1)
+            candidates += with_ratio(*inverse(*pose), X, Y, model, measured_in=1)
         everywhere = usable_matches(problem, depth0=False, depth1=False)
         settings = EpipolarSettings(o.max_epipolar_error_px, pnp.max_iterations, pnp.probability, seed)
         rays0, rays1 = rays(view0)[matches[:, 0]], rays(view1)[matches[:, 1]]
         for R, unit_t in motions(problem, everywhere, settings):
             for direction in (unit_t, -unit_t):
-                candidates += _with_triangulated_scale(R, direction, rays0, rays1, X[:, 2], Y[:, 2], model)
+                candidates += with_triangulated_scale(R, direction, rays0, rays1, X[:, 2], Y[:, 2], model)
         return candidates
 
 
@@ -187,39 +187,6 @@ def _chance(pose: RelativePose) -> tuple[bool, int, float]:
     numbers = [math.inf, math.inf] if evidence is None else [evidence.log10_nfa, evidence.local_log10_nfa]
     finite = [number for number in numbers if math.isfinite(number)]
     return not pose.success, len(numbers) - len(finite), sum(finite)
-
-
-def _with_ratio(R: Tensor, t: Tensor, X: Tensor, Y: Tensor, model: DepthModel, measured_in: int) -> list[Candidate]:
-    """A pose in the units of one view's depth, brought to the geometric mean of both."""
-    if measured_in == 0:
-        ratios = transform(R, t, X)[:, 2] / Y[:, 2]
-    else:
-        ratios = X[:, 2] / ((Y - t) @ R)[:, 2]
-    ratios = ratios[ratios > 0]
-    if len(ratios) == 0:
-        return []
-    log_ratio = float(ratios.log().median())
-    to_mean = math.exp(-log_ratio / 2 if measured_in == 0 else log_ratio / 2)
-    return [(R, t * to_mean, replace(model, log_ratio=log_ratio))]
-
-
-def _with_triangulated_scale(
-    R: Tensor, direction: Tensor, rays0: Tensor, rays1: Tensor, depths0: Tensor, depths1: Tensor, model: DepthModel
-) -> list[Candidate]:
-    """A pose of unit translation with the scales by which triangulated depths become the given ones (medians)."""
-    turned = rays0 @ R.mT
-    # Least squares of z1 ray1 - z0 R ray0 = direction, for each match.
-    A = torch.stack([-turned, rays1], dim=-1)
-    if not bool(torch.isfinite(A).all()):  # LAPACK has no answer to these
-        return []
-    triangulated = torch.linalg.lstsq(A, direction.expand(len(A), 3)[..., None]).solution[..., 0]
-    in_front = (triangulated > 1e-6).all(dim=-1)
-    if int(in_front.sum()) < max(3, len(A) // 10):
-        return []
-    logs0 = (depths0[in_front] / triangulated[in_front, 0]).log().median()
-    logs1 = (depths1[in_front] / triangulated[in_front, 1]).log().median()
-    length = math.exp(float(logs0 + logs1) / 2)
-    return [(R, direction * length, replace(model, log_ratio=float(logs0 - logs1)))]
 
 
 def _corrected(problem: PoseProblem, model: DepthModel) -> PoseProblem:
