@@ -15,6 +15,7 @@ their geometric mean.
 """
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -159,14 +160,18 @@ class JointSolver(Solver):
         X, Y = view0.points()[matches[:, 0]], view1.points()[matches[:, 1]]
         candidates: list[Candidate] = []
         pnp = PnPOptions(max_error_px=o.max_reprojection_error_px)
-        if (pose := absolute_pose(view0, view1, matches, pnp, seed)) is not None:
-            candidates += with_ratio(*pose, X, Y, model, measured_in=0)
-        if (pose := absolute_pose(view1, view0, matches.flip(-1), pnp, seed)) is not None:
-            candidates += with_ratio(*inverse(*pose), X, Y, model, measured_in=1)
         everywhere = usable_matches(problem, depth0=False, depth1=False)
         settings = EpipolarSettings(o.max_epipolar_error_px, pnp.max_iterations, pnp.probability, seed)
+        with ThreadPoolExecutor(2) as pool:  # each has a seed of its own: what comes out does not depend on threads
+            forward = pool.submit(absolute_pose, view0, view1, matches, pnp, seed)
+            backward = pool.submit(absolute_pose, view1, view0, matches.flip(-1), pnp, seed)
+            moved = motions(problem, everywhere, settings)
+        if (pose := forward.result()) is not None:
+            candidates += with_ratio(*pose, X, Y, model, measured_in=0)
+        if (pose := backward.result()) is not None:
+            candidates += with_ratio(*inverse(*pose), X, Y, model, measured_in=1)
         rays0, rays1 = rays(view0)[matches[:, 0]], rays(view1)[matches[:, 1]]
-        for R, unit_t in motions(problem, everywhere, settings):
+        for R, unit_t in moved:
             for direction in (unit_t, -unit_t):
                 candidates += with_triangulated_scale(R, direction, rays0, rays1, X[:, 2], Y[:, 2], model)
         return candidates
