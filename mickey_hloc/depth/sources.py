@@ -55,6 +55,11 @@ def get_depth_source(
     return source
 
 
+def kind_of_depth(spec: str | None) -> str:
+    """``DepthSource.depth_kind`` of a spec's source; "" for None, the features' own depth."""
+    return "" if spec is None else DEPTH_SOURCES.get(split_spec(spec)[0]).depth_kind
+
+
 def split_spec(spec: str) -> tuple[str, str]:
     """Name and argument of a spec, "" where it has no argument; names of the table come before dotted paths.
 

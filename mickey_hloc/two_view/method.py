@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from mickey_hloc.confidence.policy import Acceptance, feature_family, find_acceptance
-from mickey_hloc.depth.sources import DEPTH_SOURCES, split_spec
+from mickey_hloc.depth.sources import kind_of_depth, split_spec
 from mickey_hloc.depth.table import SPECS_WITH_IMAGES
 from mickey_hloc.errors import InputError
 from mickey_hloc.features import EXTRACTORS, Extractor
@@ -106,7 +106,9 @@ class Method(CheckedOptions):
             )
         self._check_weights(extractor, depth_extractor)
         matcher = matching if isinstance(matching, Matcher) else None
-        return Parts(self, extractor, matcher, pair_model, depth, depth_extractor, solver.suited_to(kind_of(depth)))
+        return Parts(
+            self, extractor, matcher, pair_model, depth, depth_extractor, solver.suited_to(kind_of_depth(depth))
+        )
 
     def resolve_matching(self) -> tuple[Extractor | None, Matcher | PairModel]:
         """Feature and matcher alone, for what needs neither depth nor solver; no extractor beside a pair model.
@@ -211,11 +213,6 @@ class Method(CheckedOptions):
         return "mickey", self._extractor("mickey", argument or self.weights, own)
 
 
-def kind_of(depth: str | None) -> str:
-    """Of a depth source's spec, see ``DepthSource.depth_kind``; "" where the depth is the features' own."""
-    return "" if depth is None else DEPTH_SOURCES.get(split_spec(depth)[0]).depth_kind
-
-
 def find_user_matching(path: str) -> type[Matcher] | type[PairModel]:
     """A user's own matcher or pair model by its dotted path.
 
@@ -269,7 +266,7 @@ class Parts:
     @property
     def depth_kind(self) -> str:
         """Of the depth source, see ``DepthSource.depth_kind``; "" where the depth is the features' own."""
-        return kind_of(self.depth)
+        return kind_of_depth(self.depth)
 
     @cached_property
     def acceptance(self) -> Acceptance:
